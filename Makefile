@@ -23,6 +23,7 @@ help: ## List these targets
 	@echo "A different interpreter: make setup PYTHON=python3.12"
 
 setup: $(READY) ## Create .venv with the locked packages and the throughline command (instant when nothing changed)
+	@:
 
 # The stamp is written last: an installation that stopped half-way is taken up again, never trusted.
 $(READY): requirements.lock pyproject.toml

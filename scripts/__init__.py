@@ -1,0 +1,1 @@
+"""Tools of the repository. Nothing in service/ may depend on them."""
