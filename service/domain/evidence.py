@@ -1,0 +1,180 @@
+"""What the record says about one person, as facts with a time; the only thing decisions are made from.
+
+The content of a fact is opaque here: only conditions, compiled from the pathway file, look inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from service.domain.vocabulary import (
+    Cause,
+    FieldId,
+    FollowUpStatus,
+    PlanStatus,
+    Priority,
+    Reference,
+    RoleId,
+    TaskId,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One resource of the record: its type, reference, version, and when what it tells happened."""
+
+    kind: str
+    """FHIR resource type, e.g. `Encounter`."""
+    reference: Reference
+    version: str
+    happened_at: datetime
+    """From the resource itself (period, sent, effective, ...); the server's lastUpdated only where it says nothing."""
+    time_assumed: bool = False
+    """True when `happened_at` had to come from the server's lastUpdated."""
+    content: Mapping[str, Any] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What a condition may know besides the fact itself."""
+
+    now: datetime
+    anchor: Reference
+    started_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One compiled row of a pathway file: which resources, and what must be true of them."""
+
+    kind: str
+    text: str
+    """The row as the author wrote it, for explanations."""
+    holds: Callable[[Fact, Situation], bool] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A named person who can own work: a Practitioner, or a PractitionerRole that has a practitioner."""
+
+    reference: Reference
+    """What goes into Task.owner: `Practitioner/x` or `PractitionerRole/y`."""
+    practitioner: Reference
+    display: str
+    roles: frozenset[RoleId] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roster:
+    """Who could own this person's follow-ups, in the order in which they are asked."""
+
+    explicit: Mapping[RoleId, Holder] = field(default_factory=dict)
+    """Named on the record for that role (e.g. ServiceRequest.performer)."""
+    care_team: tuple[Holder, ...] = ()
+    directory: tuple[Holder, ...] = ()
+    """PractitionerRoles of the service, active and available."""
+    accountable: Holder | None = None
+    """The accountable person of the site; the last resort that is never empty in a working installation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A value that somebody recorded for a required field, as Task.output coded with the field's id."""
+
+    field: FieldId
+    value: str
+    """The code or the text; empty when only a reference was given."""
+    at: datetime
+    source: Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waived:
+    """A gate that a named person waived with a reason (Task.output coded with the gate's id)."""
+
+    gate: str
+    reason: str
+    by: Reference | None
+    roles: frozenset[RoleId]
+    """The roles that person holds on the roster."""
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    """A follow-up Task that exists on the record (or is about to: then `version` is empty)."""
+
+    identifier: str
+    """`<pathway>/<anchor>/<task>/<occurrence>`"""
+    task: TaskId
+    occurrence: int
+    reference: Reference | None
+    version: str
+    status: FollowUpStatus
+    owner: Reference | None
+    opened_at: datetime
+    changed_at: datetime
+    """When the status last changed (Task.lastModified, else meta.lastUpdated)."""
+    accept_by: datetime | None
+    complete_by: datetime | None
+    priority: Priority
+    timeliness: str | None
+    """Task.businessStatus code as read."""
+    reason: str | None = None
+    """Task.statusReason as read."""
+    recorded: tuple[Recorded, ...] = ()
+    waived: tuple[Waived, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungSeen:
+    """One rung of an escalation that is already on the record: the response Task that asked somebody to act."""
+
+    number: int
+    reference: Reference | None
+    version: str
+    status: FollowUpStatus
+    owner: Reference | None
+    raised_at: datetime
+    changed_at: datetime
+    respond_by: datetime | None
+    notice_exists: bool = True
+    """False when the Communication of this rung is missing (a crash between two writes)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EscalationSeen:
+    """An escalation on the record: its CarePlan (if written yet) and the rungs raised so far, in order."""
+
+    identifier: str
+    """`<pathway>/<anchor>/<task>/<occurrence>/<cause>`"""
+    task: TaskId
+    occurrence: int
+    cause: Cause
+    reference: Reference | None
+    version: str
+    status: PlanStatus
+    missed_at: datetime
+    """From when the rungs count."""
+    rungs: tuple[RungSeen, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonRecord:
+    """Everything read about one person for one reconcile."""
+
+    person: Reference
+    facts: tuple[Fact, ...] = ()
+    enrolments: tuple[Any, ...] = ()
+    """`Enrolment`s found on the record (all pathways, all statuses)."""
+    follow_ups: tuple[FollowUp, ...] = ()
+    escalations: tuple[EscalationSeen, ...] = ()
+    roster: Roster = field(default_factory=Roster)
+    deceased_at: datetime | None = None
+    person_active: bool = True
+    person_version: str = ""
+    unreadable: tuple[str, ...] = ()
+    """What of the record could not be understood: one sentence each with the reference; shown, never skipped silently."""
