@@ -34,6 +34,8 @@ class Fact:
     """From the resource itself (period, sent, effective, ...); the server's lastUpdated only where it says nothing."""
     time_assumed: bool = False
     """True when `happened_at` had to come from the server's lastUpdated."""
+    void: bool = False
+    """The record says it did not happen after all: entered in error, cancelled or not done. Counts for nothing."""
     content: Mapping[str, Any] = field(compare=False, repr=False)
 
 
@@ -117,7 +119,8 @@ class FollowUp:
     owner: Reference | None
     opened_at: datetime
     changed_at: datetime
-    """When the status last changed (Task.lastModified, else meta.lastUpdated)."""
+    """When the status last changed (our status-since mark if it is about this status, else Task.lastModified, else
+    meta.lastUpdated)."""
     accept_by: datetime | None
     complete_by: datetime | None
     priority: Priority
@@ -143,6 +146,8 @@ class RungSeen:
     respond_by: datetime | None
     notice_exists: bool = True
     """False when the Communication of this rung is missing (a crash between two writes)."""
+    recorded: tuple[Recorded, ...] = ()
+    waived: tuple[Waived, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +165,8 @@ class EscalationSeen:
     missed_at: datetime
     """From when the rungs count."""
     rungs: tuple[RungSeen, ...] = ()
+    listed: int = 0
+    """How many response Tasks the CarePlan lists; fewer than `rungs` after a crash between two writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,5 +183,7 @@ class PersonRecord:
     deceased_at: datetime | None = None
     person_active: bool = True
     person_version: str = ""
+    gone: frozenset[Reference] = frozenset()
+    """Anchors of running enrolments that the server says were deleted."""
     unreadable: tuple[str, ...] = ()
     """What of the record could not be understood: one sentence each with the reference; shown, never skipped silently."""

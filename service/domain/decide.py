@@ -1,0 +1,293 @@
+"""Decide what should stand in the record for a person: pure, idempotent, replayable.
+
+`decide_all` is the whole brain: candidates for enrolment and running enrolments in, Decisions out. Deciding again
+from the record as written yields decisions with nothing to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from service.domain import escalate as ladders
+from service.domain import plan as follow_ups
+from service.domain.due import due_at
+from service.domain.enrolment import Enrolment, StageEntry, Variance
+from service.domain.evidence import EscalationSeen, Fact, FollowUp, PersonRecord, Roster, RungSeen, Situation
+from service.domain.intents import ChangeFollowUp, Decision
+from service.domain.owners import known_holder, resolve_owner
+from service.domain.pathway import Pathway, Start
+from service.domain.place import Placement, place, stage_named
+from service.domain.view import View, facts_by_kind, view_of
+from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference, RoleId, VarianceKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A change in the record that begins an enrolment."""
+
+    start: Start
+    fact: Fact
+    anchor: Reference
+
+
+def decide_all(pathways: Sequence[Pathway], record: PersonRecord, now: datetime) -> tuple[Decision, ...]:
+    """One Decision per running enrolment and per enrolment that must begin, over all pathways."""
+    decisions: list[Decision] = []
+    for pathway in pathways:
+        decisions.extend(decide(pathway, enrolment, record, now) for enrolment in _running(pathway, record))
+        if pathway.status == "active" and not _person_ended(record):
+            decisions.extend(
+                decide(pathway, begin(pathway, candidate, record), record, now)
+                for candidate in candidates(pathway, record, now)
+            )
+    return tuple(decisions)
+
+
+def decide(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: datetime) -> Decision:
+    """What should be written for one enrolment (on the record already, or made by `begin`)."""
+    situation = Situation(now=now, anchor=enrolment.anchor, started_at=enrolment.started_at)
+    view = view_of(pathway, enrolment.identifier, situation, record, enrolment.history)
+    ended = _ended_because(enrolment, record)
+    if ended:
+        return _end(view, enrolment, record, placement=None, status=PlanStatus.REVOKED, because=ended)
+    placement = place(view)
+    view = replace(view, history=placement.history)
+    stage = stage_named(pathway, placement.stage)
+    if stage.final:
+        return _end(
+            view, enrolment, record, placement=placement, status=PlanStatus.COMPLETED, because=stage.title
+        )
+    return _go_on(view, enrolment, record, placement)
+
+
+def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterator[Candidate]:
+    """Changes that begin an enrolment which the record does not have yet; each anchor once."""
+    known = {enrolment.identifier for enrolment in record.enrolments}
+    grouped = facts_by_kind(record.facts)
+    for start in pathway.starts:
+        for fact in grouped.get(start.condition.kind, ()):
+            if not _begins(start, fact, grouped, pathway, now):
+                continue
+            anchor = (start.anchor_of(fact) if start.anchor_of else None) or fact.reference
+            identifier = f"{pathway.id}/{anchor}"
+            if identifier not in known:
+                known.add(identifier)
+                yield Candidate(start=start, fact=fact, anchor=anchor)
+
+
+def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrolment:
+    """A new enrolment in the first stage; its clock counts from when the trigger happened."""
+    started_at = candidate.fact.happened_at
+    lead = resolve_owner(pathway.lead, record.roster).holder
+    first = pathway.stages[0].id
+    return Enrolment(
+        identifier=f"{pathway.id}/{candidate.anchor}",
+        pathway=pathway.id,
+        pathway_version=pathway.version,
+        person=record.person,
+        anchor=candidate.anchor,
+        started_at=started_at,
+        status=PlanStatus.ACTIVE,
+        stage=first,
+        history=(StageEntry(stage=first, entered_at=started_at),),
+        reached=first,
+        variances=_assumed_clock(candidate.fact),
+        lead=lead.reference,
+        lead_display=lead.display,
+    )
+
+
+def _running(pathway: Pathway, record: PersonRecord) -> list[Enrolment]:
+    return [e for e in record.enrolments if e.pathway == pathway.id and e.status in RUNNING_PLAN]
+
+
+def _person_ended(record: PersonRecord) -> bool:
+    return record.deceased_at is not None
+
+
+def _begins(
+    start: Start, fact: Fact, grouped: dict[str, tuple[Fact, ...]], pathway: Pathway, now: datetime
+) -> bool:
+    if fact.void or due_at(fact.happened_at, start.within, pathway.calendar) < now:
+        return False
+    situation = Situation(now=now, anchor=fact.reference, started_at=fact.happened_at)
+    if not start.condition.holds(fact, situation):
+        return False
+    if any(condition.holds(fact, situation) for condition in start.unless):
+        return False
+    return not start.also or any(
+        not other.void and condition.holds(other, situation)
+        for condition in start.also
+        for other in grouped.get(condition.kind, ())
+    )
+
+
+def _assumed_clock(fact: Fact) -> tuple[Variance, ...]:
+    if not fact.time_assumed:
+        return ()
+    reason = (
+        f"the {fact.kind} does not say when it happened; the clocks count from when the record took it in. "
+        "Please complete its period."
+    )
+    return (Variance(kind=VarianceKind.CLOCK_ASSUMED, subject=fact.kind, at=fact.happened_at, reason=reason),)
+
+
+def _ended_because(enrolment: Enrolment, record: PersonRecord) -> str:
+    if record.deceased_at is not None:
+        return "the person has died"
+    if enrolment.anchor in record.gone:
+        return "the resource that began this pathway was deleted from the record"
+    anchor = next((fact for fact in record.facts if fact.reference == enrolment.anchor), None)
+    if anchor is not None and anchor.void:
+        return "the resource that began this pathway was cancelled or entered in error"
+    return ""
+
+
+def _go_on(view: View, enrolment: Enrolment, record: PersonRecord, placement: Placement) -> Decision:
+    roster = record.roster
+    made = follow_ups.plan(view, placement, roster)
+    unowned = follow_ups.unowned_roles(made, roster)
+    raised = ladders.escalate(view, made.standings, unowned, roster)
+    wanted = _wanted(view, enrolment, roster, placement, (*made.variances, *_unowned(view, unowned)), made)
+    return _decision(
+        view,
+        enrolment,
+        wanted,
+        Decision(
+            enrolment=wanted,
+            write_enrolment=False,
+            open=made.open,
+            changes=_merged((*made.changes, *raised.changes)),
+            escalations=raised.plans,
+            rungs=raised.rungs,
+            next_due_at=min((*made.wake_at, *raised.wake_at), default=None),
+            rules=(*made.rules, *raised.rules),
+        ),
+    )
+
+
+def _end(
+    view: View,
+    enrolment: Enrolment,
+    record: PersonRecord,
+    *,
+    placement: Placement | None,
+    status: PlanStatus,
+    because: str,
+) -> Decision:
+    """Close the enrolment: what is still open is cancelled with the reason, nothing is silently dropped."""
+    reason = f"the pathway ended: {because}"
+    closed = ladders.close_all(view, reason)
+    kept = _responses(closed.changes)
+    changes = tuple(c for c in follow_ups.close_all(view, reason) if c.identifier not in kept)
+    wanted = replace(
+        _wanted(view, enrolment, record.roster, placement, (), None), status=status, ended_reason=because
+    )
+    return _decision(
+        view,
+        enrolment,
+        wanted,
+        Decision(
+            enrolment=wanted,
+            write_enrolment=False,
+            changes=(*changes, *closed.changes),
+            escalations=closed.plans,
+            rules=(reason, *closed.rules),
+        ),
+    )
+
+
+def _responses(changes: Iterable[ChangeFollowUp]) -> frozenset[str]:
+    return frozenset(change.identifier for change in changes)
+
+
+def _wanted(
+    view: View,
+    enrolment: Enrolment,
+    roster: Roster,
+    placement: Placement | None,
+    variances: tuple[Variance, ...],
+    made: follow_ups.Plan | None,
+) -> Enrolment:
+    """The enrolment as it should stand in the record, but for its revision."""
+    opened = tuple(o.identifier for o in made.open) if made else ()
+    activities = tuple(sorted({f.identifier for f in view.follow_ups} | set(opened)))
+    lead = (
+        known_holder(enrolment.lead, roster)
+        if enrolment.lead
+        else resolve_owner(view.pathway.lead, roster).holder
+    )
+    wanted = replace(enrolment, activities=activities, lead=lead.reference)
+    wanted = replace(wanted, lead_display=enrolment.lead_display or lead.display)
+    if placement is None:
+        return wanted
+    return replace(
+        wanted,
+        stage=placement.stage,
+        reached=placement.reached,
+        history=placement.history,
+        unmet_gates=placement.unmet_gates,
+        missing=placement.missing,
+        variances=_add_variances(enrolment.variances, (*placement.variances, *variances)),
+    )
+
+
+def _add_variances(known: tuple[Variance, ...], new: tuple[Variance, ...]) -> tuple[Variance, ...]:
+    """A variance is kept as it was first recorded; each kind and subject once."""
+    kept = {(v.kind, v.subject): v for v in (*new[::-1], *known[::-1])}
+    return tuple(sorted(kept.values(), key=lambda v: (v.at, v.kind, v.subject)))
+
+
+def _unowned(view: View, roles: Iterable[RoleId]) -> Iterator[Variance]:
+    for role in roles:
+        title = view.pathway.role_titles.get(role, str(role))
+        yield Variance(
+            kind=VarianceKind.UNOWNED,
+            subject=str(role),
+            at=view.now,
+            reason=f"nobody is named as {title}; the accountable person holds these follow-ups",
+        )
+
+
+def _merged(changes: tuple[ChangeFollowUp, ...]) -> tuple[ChangeFollowUp, ...]:
+    """One write per Task: a change of clock and a change of owner in the same decision go together."""
+    merged: dict[str, ChangeFollowUp] = {}
+    for change in changes:
+        earlier = merged.get(change.identifier)
+        merged[change.identifier] = _both(earlier, change) if earlier else change
+    return tuple(merged.values())
+
+
+def _both(first: ChangeFollowUp, second: ChangeFollowUp) -> ChangeFollowUp:
+    newer = {name: value for name, value in vars(second).items() if value is not None}
+    because = first.because if first.because == second.because else f"{first.because}; {second.because}"
+    return ChangeFollowUp(**{**vars(first), **newer, "because": because})
+
+
+def _decision(view: View, before: Enrolment, wanted: Enrolment, draft: Decision) -> Decision:
+    """Complete a draft: is there anything to write, under which revision, and what was seen."""
+    write = before.reference is None or wanted != before or not draft.is_settled
+    revision = before.revision + 1 if write else before.revision
+    return replace(
+        draft,
+        enrolment=replace(wanted, revision=revision),
+        write_enrolment=write,
+        seen=_seen(view, before),
+    )
+
+
+def _seen(view: View, enrolment: Enrolment) -> tuple[tuple[Reference, str], ...]:
+    """Every resource version that spoke: the enrolment, its anchor, its follow-ups and escalations, matching facts."""
+    seen: dict[Reference, str] = {}
+    if enrolment.reference is not None:
+        seen[enrolment.reference] = enrolment.version
+    for facts in view.facts.values():
+        seen.update({f.reference: f.version for f in facts if f.reference == enrolment.anchor})
+    for spoken in view.spoken.values():
+        seen.update({f.reference: f.version for f in spoken})
+    responses = [rung for escalation in view.escalations for rung in escalation.rungs]
+    written: list[FollowUp | EscalationSeen | RungSeen] = [*view.follow_ups, *view.escalations, *responses]
+    seen.update({item.reference: item.version for item in written if item.reference is not None})
+    return tuple(sorted(seen.items()))

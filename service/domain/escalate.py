@@ -1,0 +1,467 @@
+"""Silence escalates: which rungs of which ladders must stand in the record now, and when the next one is due.
+
+Rungs rise by time until somebody acknowledges. An acknowledgement is itself a promise with a time: when the response
+is not finished by then, the next rung follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.domain.evidence import EscalationSeen, Holder, Roster, RungSeen
+from service.domain.intents import ChangeFollowUp, KeepEscalation, RaiseRung
+from service.domain.owners import known_holder, resolve_owner
+from service.domain.pathway import Ladder, LadderRung
+from service.domain.plan import HOLD_LIMIT, Standing, is_paused, refused
+from service.domain.view import View
+from service.domain.vocabulary import (
+    AWAITING_ACCEPTANCE,
+    OPEN,
+    RUNNING_PLAN,
+    Cause,
+    FollowUpStatus,
+    PlanStatus,
+    Priority,
+    RoleId,
+    TaskId,
+)
+
+UNOWNED_TASK = TaskId("unowned")
+_ORDER = tuple(Priority)
+_CAUSES = (Cause.ACCEPTANCE, Cause.COMPLETION, Cause.REFUSAL, Cause.UNREACHABLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What an escalation is about: one follow-up (or the roles nobody holds) and why."""
+
+    identifier: str
+    task: TaskId
+    title: str
+    about: str
+    cause: Cause
+    missed_at: datetime
+    ladder: Ladder
+    why: str
+    asked: str
+    resolved: str = ""
+    """Why it is over; empty while it is not."""
+    existing: EscalationSeen | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escalations:
+    """What must be written about escalations, and when to look again."""
+
+    plans: tuple[KeepEscalation, ...] = ()
+    rungs: tuple[RaiseRung, ...] = ()
+    changes: tuple[ChangeFollowUp, ...] = ()
+    wake_at: tuple[datetime, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+def escalate(
+    view: View, standings: Iterable[Standing], unowned: tuple[RoleId, ...], roster: Roster
+) -> Escalations:
+    """All escalations of one enrolment as they should be now."""
+    standings = tuple(standings)
+    coming = [at for s in standings for cause in _CAUSES if (at := _due_at(view, s, cause)) and at > view.now]
+    subjects = [subject for standing in standings for subject in _subjects(view, standing, standings)]
+    subjects.extend(_unowned_subject(view, standings, unowned))
+    raised = [_one(view, subject, roster) for subject in subjects]
+    return _together([*raised, Escalations(wake_at=tuple(coming))])
+
+
+def close_all(view: View, because: str) -> Escalations:
+    """End every running escalation because its enrolment ended."""
+    return _together(
+        _closed(view, _remembered(view, seen), because)
+        for seen in view.escalations
+        if seen.status in RUNNING_PLAN
+    )
+
+
+def next_rung_at(
+    view: View, ladder: Ladder, missed_at: datetime, rungs: tuple[RungSeen, ...]
+) -> datetime | None:
+    """When the rung after those already raised is due; None at the top of the ladder."""
+    number = len(rungs)
+    if number >= len(ladder.rungs):
+        return None
+    if not rungs:
+        return view.due(missed_at, ladder.rungs[0].after)
+    on_schedule = view.due(missed_at, ladder.rungs[number].after)
+    newest = max(rungs, key=lambda rung: (_is_acknowledged(rung), rung.number))
+    if newest.status is FollowUpStatus.COMPLETED:
+        # The response is finished and the follow-up still is not: one more response time, then the next rung.
+        return max(on_schedule, view.due(newest.changed_at, ladder.rungs[newest.number - 1].respond_within))
+    if _is_acknowledged(newest):
+        return max(on_schedule, newest.respond_by or on_schedule)
+    return on_schedule
+
+
+def _is_acknowledged(rung: RungSeen) -> bool:
+    held = rung.status in OPEN and rung.status not in AWAITING_ACCEPTANCE
+    return held or rung.status is FollowUpStatus.COMPLETED
+
+
+# --- what there is to escalate ---
+
+
+def _subjects(view: View, standing: Standing, standings: tuple[Standing, ...]) -> Iterator[Subject]:
+    template, follow_up = standing.template, standing.follow_up
+    if template.escalation is None:
+        return
+    ladder = view.pathway.ladders[template.escalation]
+    for cause in _CAUSES:
+        identifier = f"{follow_up.identifier}/{cause.value}"
+        existing = next((e for e in view.escalations if e.identifier == identifier), None)
+        missed_at = _missed_at(view, standing, cause)
+        if existing is None and (missed_at is None or _covered(view, standing, cause)):
+            continue
+        yield Subject(
+            identifier=identifier,
+            task=template.id,
+            title=template.title,
+            about=follow_up.identifier,
+            cause=cause,
+            missed_at=existing.missed_at if existing else missed_at or view.now,
+            ladder=ladder,
+            why=_WHY[cause].format(title=template.title),
+            asked=template.ask,
+            resolved=_resolved(view, standing, cause, standings),
+            existing=existing,
+        )
+
+
+def _missed_at(view: View, standing: Standing, cause: Cause) -> datetime | None:
+    """Since when the cause has held; None when it does not hold now."""
+    due_at = _due_at(view, standing, cause)
+    return due_at if due_at is not None and due_at <= view.now else None
+
+
+def _due_at(view: View, standing: Standing, cause: Cause) -> datetime | None:
+    """When silence about this follow-up becomes, or became, an escalation; None when it cannot."""
+    follow_up = standing.follow_up
+    if standing.done_at is not None or standing.template.escalation is None:
+        return None
+    match cause:
+        case Cause.REFUSAL:
+            return follow_up.changed_at if refused(follow_up) else None
+        case Cause.UNREACHABLE:
+            exhausted = standing.is_latest and follow_up.status is FollowUpStatus.FAILED
+            return follow_up.changed_at if exhausted and not _tries_left(view, standing) else None
+        case Cause.ACCEPTANCE:
+            return follow_up.accept_by if follow_up.status in AWAITING_ACCEPTANCE else None
+        case _:
+            return _completion_due_at(view, standing) if follow_up.status in OPEN else None
+
+
+def _completion_due_at(view: View, standing: Standing) -> datetime | None:
+    follow_up = standing.follow_up
+    due_at = follow_up.complete_by
+    if due_at is None:
+        return None
+    if is_paused(follow_up, view.now) or follow_up.status is FollowUpStatus.ON_HOLD:
+        return max(due_at, follow_up.changed_at + HOLD_LIMIT)
+    taken_on_late = follow_up.status not in AWAITING_ACCEPTANCE and follow_up.changed_at > due_at
+    if taken_on_late and standing.template.escalation is not None:
+        # Somebody has just taken on what was overdue: one response time before the ladder starts on them.
+        first = view.pathway.ladders[standing.template.escalation].rungs[0]
+        return view.due(follow_up.changed_at, first.respond_within)
+    return due_at
+
+
+def _tries_left(view: View, standing: Standing) -> bool:
+    failed = sum(f.status is FollowUpStatus.FAILED for f in view.occurrences(standing.template.id))
+    return failed < standing.template.attempts
+
+
+def _covered(view: View, standing: Standing, cause: Cause) -> bool:
+    """A follow-up that nobody accepted and that is now overdue is one escalation, not two."""
+    if cause is not Cause.COMPLETION:
+        return False
+    acceptance = _missed_at(view, standing, Cause.ACCEPTANCE)
+    if acceptance is None:
+        return False
+    complete_by = standing.follow_up.complete_by
+    return complete_by is None or acceptance <= complete_by
+
+
+def _resolved(view: View, standing: Standing, cause: Cause, standings: tuple[Standing, ...]) -> str:
+    follow_up = standing.follow_up
+    if standing.done_at is not None:
+        return f"{standing.template.title} is done"
+    if cause is Cause.REFUSAL:
+        return _taken_on(standing, standings)
+    if cause is Cause.UNREACHABLE:
+        return "" if _missed_at(view, standing, cause) else f"{standing.template.title} goes on"
+    if follow_up.status is FollowUpStatus.FAILED:
+        return "" if cause is Cause.COMPLETION and not standing.is_latest else "the attempt was made"
+    if follow_up.status not in OPEN:
+        return f"the follow-up was closed as {follow_up.status.value}"
+    if is_paused(follow_up, view.now):
+        return ""
+    if cause is Cause.ACCEPTANCE and follow_up.status not in AWAITING_ACCEPTANCE:
+        return "the follow-up was accepted"
+    return ""
+
+
+def _taken_on(standing: Standing, standings: tuple[Standing, ...]) -> str:
+    for other in standings:
+        later = (
+            other.template.id == standing.template.id
+            and other.follow_up.occurrence > standing.follow_up.occurrence
+        )
+        if later and other.follow_up.status in OPEN - AWAITING_ACCEPTANCE:
+            return f"{standing.template.title} was accepted by another owner"
+    return ""
+
+
+def _unowned_subject(
+    view: View, standings: tuple[Standing, ...], unowned: tuple[RoleId, ...]
+) -> Iterator[Subject]:
+    identifier = f"{view.identifier}/{UNOWNED_TASK}/1/{Cause.UNOWNED.value}"
+    existing = next((e for e in view.escalations if e.identifier == identifier), None)
+    if not unowned and existing is None:
+        return
+    affected = [s.follow_up for s in standings if s.template.owner in unowned]
+    titles = ", ".join(view.pathway.role_titles.get(role, str(role)) for role in unowned)
+    missed_at = min((f.opened_at for f in affected), default=view.now)
+    yield Subject(
+        identifier=identifier,
+        task=UNOWNED_TASK,
+        title="Follow-ups without a holder of their role",
+        about=affected[0].identifier if affected else view.identifier,
+        cause=Cause.UNOWNED,
+        missed_at=existing.missed_at if existing else missed_at,
+        ladder=view.pathway.unowned,
+        why=f"nobody is named for: {titles}; until somebody is, the accountable person holds these follow-ups",
+        asked="Name a person for each of these roles, in the care team or the practitioner directory.",
+        resolved="" if unowned else "every role is held by a named person",
+        existing=existing,
+    )
+
+
+_WHY = {
+    Cause.ACCEPTANCE: "{title}: nobody has accepted it by its time",
+    Cause.COMPLETION: "{title}: not done by its time",
+    Cause.REFUSAL: "{title}: it could not be taken on, so its timeframe is at risk",
+    Cause.UNREACHABLE: "{title}: the agreed attempts have been made without success",
+    Cause.UNOWNED: "{title}",
+}
+
+
+# --- one escalation ---
+
+
+def _one(view: View, subject: Subject, roster: Roster) -> Escalations:
+    seen = subject.existing
+    if seen is not None and seen.status not in RUNNING_PLAN and seen.reference is not None:
+        return Escalations()
+    if subject.resolved:
+        return _closed(view, subject, subject.resolved) if seen is not None else Escalations()
+    raised = _rungs_due(view, subject, roster)
+    rungs = seen.rungs if seen else ()
+    coming = next_rung_at(view, subject.ladder, subject.missed_at, _as_seen(rungs, raised))
+    wake_at = (coming,) if coming is not None and coming > view.now else ()
+    mended = _missing_notices(subject, rungs, roster)
+    new_rungs = [r for r in raised if r.number > len(rungs)]
+    incomplete = seen is None or seen.reference is None or seen.listed < len(rungs)
+    if not (new_rungs or incomplete):
+        return Escalations(rungs=tuple(mended), wake_at=wake_at)
+    kept = _keep(view, subject, rungs, new_rungs, roster)
+    return Escalations(
+        plans=(kept,),
+        rungs=(*mended, *new_rungs),
+        changes=tuple(_reassigned(view, subject, new_rungs)),
+        wake_at=wake_at,
+        rules=tuple(f"rung {r.number} of {subject.ladder.id}: {r.why}" for r in new_rungs),
+    )
+
+
+def _rungs_due(view: View, subject: Subject, roster: Roster) -> list[RaiseRung]:
+    seen = subject.existing.rungs if subject.existing else ()
+    due: list[RaiseRung] = []
+    while True:
+        at = next_rung_at(view, subject.ladder, subject.missed_at, _as_seen(seen, due))
+        if at is None or at > view.now:
+            return due
+        number = len(seen) + len(due) + 1
+        due.append(_raise(view, subject, subject.ladder.rungs[number - 1], number, roster))
+
+
+def _raise(view: View, subject: Subject, rung: LadderRung, number: int, roster: Roster) -> RaiseRung:
+    return RaiseRung(
+        escalation=subject.identifier,
+        number=number,
+        recipient=resolve_owner(rung.notify, roster).holder,
+        recipient_role=rung.notify,
+        priority=rung.priority,
+        raised_at=view.now,
+        respond_by=view.due(view.now, rung.respond_within),
+        why=subject.why,
+        asked=subject.asked,
+    )
+
+
+def _as_seen(seen: tuple[RungSeen, ...], raised: Iterable[RaiseRung]) -> tuple[RungSeen, ...]:
+    return seen + tuple(
+        RungSeen(
+            number=rung.number,
+            reference=None,
+            version="",
+            status=FollowUpStatus.REQUESTED,
+            owner=rung.recipient.reference,
+            raised_at=rung.raised_at,
+            changed_at=rung.raised_at,
+            respond_by=rung.respond_by,
+        )
+        for rung in raised
+    )
+
+
+def _missing_notices(subject: Subject, rungs: tuple[RungSeen, ...], roster: Roster) -> list[RaiseRung]:
+    """A crash between two writes can leave a response Task without its Communication; it is sent now."""
+    return [
+        RaiseRung(
+            escalation=subject.identifier,
+            number=rung.number,
+            recipient=_recipient(rung, subject.ladder, roster),
+            recipient_role=subject.ladder.rungs[min(rung.number, len(subject.ladder.rungs)) - 1].notify,
+            priority=subject.ladder.rungs[min(rung.number, len(subject.ladder.rungs)) - 1].priority,
+            raised_at=rung.raised_at,
+            respond_by=rung.respond_by or rung.raised_at,
+            why=subject.why,
+            asked=subject.asked,
+            write_task=False,
+        )
+        for rung in rungs
+        if not rung.notice_exists
+    ]
+
+
+def _recipient(rung: RungSeen, ladder: Ladder, roster: Roster) -> Holder:
+    if rung.owner is not None:
+        return known_holder(rung.owner, roster)
+    return resolve_owner(ladder.rungs[min(rung.number, len(ladder.rungs)) - 1].notify, roster).holder
+
+
+def _keep(
+    view: View, subject: Subject, rungs: tuple[RungSeen, ...], raised: list[RaiseRung], roster: Roster
+) -> KeepEscalation:
+    number = len(rungs) + len(raised)
+    up_to = subject.ladder.rungs[:number]
+    addressed = [_recipient(rung, subject.ladder, roster) for rung in rungs] + [
+        rung.recipient for rung in raised
+    ]
+    newest = max((r.respond_by for r in raised), default=rungs[-1].respond_by if rungs else None)
+    seen = subject.existing
+    return KeepEscalation(
+        identifier=subject.identifier,
+        reference=seen.reference if seen else None,
+        version=seen.version if seen else "",
+        status=PlanStatus.ACTIVE,
+        task=subject.task,
+        task_title=subject.title,
+        about=subject.about,
+        cause=subject.cause,
+        missed_at=subject.missed_at,
+        priority=max((r.priority for r in up_to), key=_ORDER.index, default=Priority.URGENT),
+        support=tuple(dict.fromkeys(action for rung in up_to for action in rung.plan)),
+        rungs=number,
+        addressed_to=tuple({holder.reference: holder for holder in addressed}.values()),
+        respond_by=newest,
+        because=subject.why,
+        changed_at=view.now,
+    )
+
+
+def _reassigned(view: View, subject: Subject, raised: list[RaiseRung]) -> Iterator[ChangeFollowUp]:
+    """The follow-up itself moves to the newest rung's holder where the ladder says so."""
+    moving = [rung for rung in raised if subject.ladder.rungs[rung.number - 1].reassign]
+    follow_up = next((f for f in view.follow_ups if f.identifier == subject.about), None)
+    if not moving or follow_up is None or follow_up.reference is None or follow_up.status not in OPEN:
+        return
+    yield ChangeFollowUp(
+        identifier=follow_up.identifier,
+        reference=follow_up.reference,
+        version=follow_up.version,
+        owner=moving[-1].recipient,
+        priority=moving[-1].priority,
+        because=f"moved by the escalation: {subject.why}",
+        changed_at=view.now,
+    )
+
+
+# --- closing ---
+
+
+def _remembered(view: View, seen: EscalationSeen) -> Subject:
+    template = view.template(seen.task)
+    ladder_id = template.escalation if template else None
+    return Subject(
+        identifier=seen.identifier,
+        task=seen.task,
+        title=template.title if template else "Follow-ups without a holder of their role",
+        about=f"{view.identifier}/{seen.task}/{seen.occurrence}",
+        cause=seen.cause,
+        missed_at=seen.missed_at,
+        ladder=view.pathway.ladders[ladder_id] if ladder_id else view.pathway.unowned,
+        why="",
+        asked="",
+        existing=seen,
+    )
+
+
+def _closed(view: View, subject: Subject, because: str) -> Escalations:
+    seen = subject.existing
+    if seen is None:
+        return Escalations()
+    open_responses = [rung for rung in seen.rungs if rung.status in OPEN and rung.reference is not None]
+    changes = [
+        ChangeFollowUp(
+            identifier=f"{seen.identifier}/{rung.number}",
+            reference=rung.reference,
+            version=rung.version,
+            status=FollowUpStatus.CANCELLED,
+            because=f"no longer needed: {because}",
+            changed_at=view.now,
+        )
+        for rung in open_responses
+        if rung.reference is not None
+    ]
+    if seen.status not in RUNNING_PLAN:
+        return Escalations(changes=tuple(changes))
+    kept = KeepEscalation(
+        identifier=seen.identifier,
+        reference=seen.reference,
+        version=seen.version,
+        status=PlanStatus.COMPLETED,
+        task=seen.task,
+        task_title=subject.title,
+        about=subject.about,
+        cause=seen.cause,
+        missed_at=seen.missed_at,
+        priority=Priority.ROUTINE,
+        support=(),
+        rungs=len(seen.rungs),
+        addressed_to=(),
+        respond_by=None,
+        because=because,
+        changed_at=view.now,
+    )
+    return Escalations(plans=(kept,), changes=tuple(changes), rules=(f"escalation closed: {because}",))
+
+
+def _together(parts: Iterable[Escalations]) -> Escalations:
+    found = list(parts)
+    return Escalations(
+        plans=tuple(x for part in found for x in part.plans),
+        rungs=tuple(x for part in found for x in part.rungs),
+        changes=tuple(x for part in found for x in part.changes),
+        wake_at=tuple(x for part in found for x in part.wake_at),
+        rules=tuple(x for part in found for x in part.rules),
+    )

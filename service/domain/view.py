@@ -1,0 +1,227 @@
+"""One enrolment seen together with the evidence about it: answers whether, and since when, a need is fulfilled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.domain.due import Within, due_at
+from service.domain.enrolment import StageEntry
+from service.domain.evidence import (
+    EscalationSeen,
+    Fact,
+    FollowUp,
+    PersonRecord,
+    Recorded,
+    RungSeen,
+    Situation,
+    Waived,
+)
+from service.domain.pathway import (
+    EscalationState,
+    FollowUpTask,
+    InRecord,
+    Need,
+    Needs,
+    OnEscalation,
+    OnField,
+    OnStage,
+    OnTask,
+    Pathway,
+    TaskState,
+)
+from service.domain.vocabulary import ACKNOWLEDGED, FieldId, FollowUpStatus, TaskId
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What `place`, `plan` and `escalate` look at. Made once per decision; the cache only remembers answers."""
+
+    pathway: Pathway
+    identifier: str
+    situation: Situation
+    facts: Mapping[str, tuple[Fact, ...]]
+    follow_ups: tuple[FollowUp, ...]
+    escalations: tuple[EscalationSeen, ...]
+    history: tuple[StageEntry, ...]
+    spoken: dict[int, tuple[Fact, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def now(self) -> datetime:
+        return self.situation.now
+
+    def due(self, start_at: datetime, within: Within) -> datetime:
+        """When `within` ends on the pathway's calendar."""
+        return due_at(start_at, within, self.pathway.calendar)
+
+    # --- needs ---
+
+    def met_at(self, needs: Needs) -> datetime | None:
+        """The earliest instant at which any of the needs was fulfilled; None when none is."""
+        return min(self._times(needs), default=None)
+
+    def latest_at(self, needs: Needs) -> datetime | None:
+        """The newest evidence for any of the needs."""
+        return max(self._times(needs), default=None)
+
+    def is_met(self, needs: Needs) -> bool:
+        return next(self._times(needs), None) is not None
+
+    def found(self, needs: Needs) -> Fact | None:
+        """The earliest fact of the record that fulfils one of the needs."""
+        facts = [fact for need in needs if isinstance(need, InRecord) for fact in self._facts(need)]
+        return min(facts, key=lambda fact: (fact.happened_at, fact.reference), default=None)
+
+    def _times(self, needs: Needs) -> Iterator[datetime]:
+        for need in needs:
+            yield from _times_of(self, need)
+
+    def _facts(self, need: InRecord) -> tuple[Fact, ...]:
+        key = id(need)
+        if key not in self.spoken:
+            self.spoken[key] = tuple(
+                fact for fact in self.facts.get(need.condition.kind, ()) if self._counts(need, fact)
+            )
+        return self.spoken[key]
+
+    def _counts(self, need: InRecord, fact: Fact) -> bool:
+        if fact.void or not (need.ever or fact.happened_at >= self.situation.started_at):
+            return False
+        return need.condition.holds(fact, self.situation)
+
+    # --- follow-ups ---
+
+    def occurrences(self, task: TaskId) -> list[FollowUp]:
+        """This pathway's follow-ups from one template, oldest first."""
+        return sorted((f for f in self.follow_ups if f.task == task), key=lambda f: f.occurrence)
+
+    def done_at(self, task: FollowUpTask) -> datetime | None:
+        """When the follow-up was done: its Task completed, or the record shows it. None while it is not."""
+        times = [f.changed_at for f in self.occurrences(task.id) if f.status is FollowUpStatus.COMPLETED]
+        seen = self.met_at(task.done_when)
+        return min([*times, seen] if seen else times, default=None)
+
+    def template(self, task: TaskId) -> FollowUpTask | None:
+        return next((t for stage in self.pathway.stages for t in stage.tasks if t.id == task), None)
+
+    def recorded(self, wanted: FieldId) -> list[Recorded]:
+        """What owners recorded for a required field."""
+        return [r for answer in self._answers() for r in answer.recorded if r.field == wanted]
+
+    def waived(self, gate: str) -> list[Waived]:
+        return [w for answer in self._answers() for w in answer.waived if w.gate == gate]
+
+    def _answers(self) -> Iterator[FollowUp | RungSeen]:
+        """Every Task whose owner may have recorded something: follow-ups and responses to escalations."""
+        yield from (f for f in self.follow_ups if f.status is not FollowUpStatus.ENTERED_IN_ERROR)
+        for escalation in self.escalations:
+            yield from (r for r in escalation.rungs if r.status is not FollowUpStatus.ENTERED_IN_ERROR)
+
+    def level(self, criterion: str) -> str | None:
+        """The level of a criterion (e.g. risk) by its newest evidence; on a tie the level listed first."""
+        best: tuple[datetime, str] | None = None
+        for name, needs in self.pathway.criteria[criterion].levels:
+            at = self.latest_at(needs)
+            if at is not None and (best is None or at > best[0]):
+                best = (at, name)
+        return best[1] if best else None
+
+
+def view_of(
+    pathway: Pathway,
+    identifier: str,
+    situation: Situation,
+    record: PersonRecord,
+    history: tuple[StageEntry, ...],
+) -> View:
+    """Everything of the record that belongs to one enrolment."""
+    prefix = f"{identifier}/"
+    return View(
+        pathway=pathway,
+        identifier=identifier,
+        situation=situation,
+        facts=facts_by_kind(record.facts),
+        follow_ups=tuple(f for f in record.follow_ups if f.identifier.startswith(prefix)),
+        escalations=tuple(e for e in record.escalations if e.identifier.startswith(prefix)),
+        history=history,
+    )
+
+
+def facts_by_kind(facts: Iterable[Fact]) -> dict[str, tuple[Fact, ...]]:
+    """Facts grouped by resource type."""
+    grouped: dict[str, list[Fact]] = {}
+    for fact in facts:
+        grouped.setdefault(fact.kind, []).append(fact)
+    return {kind: tuple(of_kind) for kind, of_kind in grouped.items()}
+
+
+def _times_of(view: View, need: Need) -> Iterator[datetime]:
+    match need:
+        case InRecord():
+            return _record_times(view, need)
+        case OnField():
+            return _field_times(view, need)
+        case OnStage():
+            return _stage_times(view, need)
+        case OnEscalation():
+            return _escalation_times(view, need)
+        case OnTask():
+            return _task_times(view, need)
+
+
+def _record_times(view: View, need: InRecord) -> Iterator[datetime]:
+    return (fact.happened_at for fact in view._facts(need))  # noqa: SLF001  (same room)
+
+
+def _field_times(view: View, need: OnField) -> Iterator[datetime]:
+    says = {value.casefold() for value in need.says}
+    for recorded in view.recorded(need.field):
+        if not says or recorded.value.casefold() in says:
+            yield recorded.at
+    if not says:
+        required = next((r for r in view.pathway.required if r.id == need.field), None)
+        if required is not None:
+            yield from view._times(required.needs)  # noqa: SLF001
+
+
+def _stage_times(view: View, need: OnStage) -> Iterator[datetime]:
+    return (entry.entered_at for entry in view.history if entry.stage == need.stage)
+
+
+def _escalation_times(view: View, need: OnEscalation) -> Iterator[datetime]:
+    for escalation in view.escalations:
+        if escalation.task != need.task:
+            continue
+        for rung in escalation.rungs:
+            if need.state is EscalationState.RAISED:
+                yield rung.raised_at
+            elif rung.status in ACKNOWLEDGED:
+                yield rung.changed_at
+
+
+def _task_times(view: View, need: OnTask) -> Iterator[datetime]:
+    occurrences = view.occurrences(need.task)
+    match need.state:
+        case TaskState.OPENED:
+            yield from (f.opened_at for f in occurrences)
+        case TaskState.ACCEPTED:
+            yield from (f.changed_at for f in occurrences if f.status in ACKNOWLEDGED)
+        case TaskState.FAILED:
+            yield from (f.changed_at for f in occurrences if f.status is FollowUpStatus.FAILED)
+        case TaskState.COMPLETED:
+            template = view.template(need.task)
+            done = view.done_at(template) if template else None
+            yield from [done] if done else []
+        case TaskState.MISSED:
+            yield from _missed_times(view, occurrences)
+
+
+def _missed_times(view: View, occurrences: list[FollowUp]) -> Iterator[datetime]:
+    for follow_up in occurrences:
+        due = follow_up.complete_by
+        if due is None or due > view.now:
+            continue
+        in_time = follow_up.status is FollowUpStatus.COMPLETED and follow_up.changed_at <= due
+        if not in_time and follow_up.status is not FollowUpStatus.CANCELLED:
+            yield due
