@@ -1,0 +1,89 @@
+"""How Throughline speaks to Redis: connections with short, explicit time limits, and the one table of its keys.
+
+Nothing is connected until the first command; only that a command failed is reported here, never what it held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+WAIT = timedelta(seconds=5)
+"""How long a worker waits for one answer of Redis."""
+QUICK = timedelta(milliseconds=400)
+"""How long the request path waits for a connection; see `AsyncInbox` for the limit of the whole store."""
+
+RESP = 2
+"""Version of the wire protocol; fixed, because the shape of some answers depends on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """Names of everything kept in Redis; `prefix` lets two installations share one server."""
+
+    prefix: str = "throughline:"
+
+    @property
+    def inbox(self) -> str:
+        """Stream of raw notifications."""
+        return f"{self.prefix}inbox"
+
+    @property
+    def due(self) -> str:
+        """Sorted set, person -> epoch seconds of the site's clock."""
+        return f"{self.prefix}due"
+
+    @property
+    def claims(self) -> str:
+        """Sorted set, person -> end of the lease in microseconds of Redis' own clock."""
+        return f"{self.prefix}claims"
+
+    @property
+    def failures(self) -> str:
+        """Hash, person -> failures in a row."""
+        return f"{self.prefix}failures"
+
+    @property
+    def dead_letters(self) -> str:
+        """Hash, id -> parked work."""
+        return f"{self.prefix}dead-letters"
+
+    @property
+    def watermarks(self) -> str:
+        """Hash, name -> mark."""
+        return f"{self.prefix}watermarks"
+
+    def bell(self, name: str) -> str:
+        """A bell that has been rung and not answered yet."""
+        return f"{self.prefix}bell:{name}"
+
+
+def connect(url: str, *, wait: timedelta = WAIT) -> redis.Redis:
+    """A client for workers; one immediate retry, because a connection kept from before a restart is dead."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=wait.total_seconds(),
+        socket_connect_timeout=wait.total_seconds(),
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        health_check_interval=30,
+        protocol=RESP,
+    )
+
+
+def connect_async(url: str, *, wait: timedelta = QUICK) -> redis.asyncio.Redis:
+    """A client for the request path: it would rather refuse, so that the sender keeps the message, than wait."""
+    once_more: Any = AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_timeout=2 * wait.total_seconds(),
+        socket_connect_timeout=wait.total_seconds(),
+        retry=once_more,
+        protocol=RESP,
+    )

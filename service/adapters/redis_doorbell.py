@@ -1,0 +1,88 @@
+"""Rings Celery workers. Work is found without it too, by the scheduler's next look; a ring only makes it sooner.
+
+Carries references and tokens, never the content of a notification or of the record.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import redis
+
+from service.adapters.redis_connection import Keys
+from service.ports import Claim
+
+
+class Job(StrEnum):
+    """Celery task names."""
+
+    TAKE_IN = "throughline.take_in"
+    RECONCILE_PERSON = "throughline.reconcile_person"
+    CATCH_UP = "throughline.catch_up"
+
+
+class Queue(StrEnum):
+    """Celery queues: a sweep of the whole record never waits behind people, nor people behind it."""
+
+    INBOX = "inbox"
+    PEOPLE = "people"
+    CATCH_UP = "catch-up"
+
+
+QUEUE_OF = {Job.TAKE_IN: Queue.INBOX, Job.RECONCILE_PERSON: Queue.PEOPLE, Job.CATCH_UP: Queue.CATCH_UP}
+
+INBOX_BELL = "inbox"
+CATCH_UP_BELL = "catch-up"
+INBOX_BELL_STAYS = timedelta(seconds=30)
+CATCH_UP_BELL_STAYS = timedelta(minutes=10)
+"""Longer than most catch-ups take; a second one beside a slow first does no harm but work."""
+
+
+class RedisDoorbell:
+    """ports.Doorbell, and the bell of the catch-up. `celery` is a celery.Celery, used for `send_task` only."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, celery: Any) -> None:
+        self._client: Any = client
+        self._keys = keys
+        self._celery = celery
+
+    def inbox_has_mail(self) -> None:
+        """Rings unless somebody has rung and no worker has come yet."""
+        if self._set(INBOX_BELL, INBOX_BELL_STAYS):
+            self.ring_inbox()
+
+    def ring_inbox(self) -> None:
+        """Rings although the bell is set already: for whoever set it in the same breath as the notification."""
+        self._publish(Job.TAKE_IN, bell=INBOX_BELL)
+
+    def person_is_due(self, claim: Claim) -> None:
+        self._publish(Job.RECONCILE_PERSON, str(claim.person), claim.token)
+
+    def catch_up_is_due(self) -> bool:
+        """Rings unless a catch-up waits or runs; whether it rang."""
+        rings = self._set(CATCH_UP_BELL, CATCH_UP_BELL_STAYS)
+        if rings:
+            self._publish(Job.CATCH_UP, bell=CATCH_UP_BELL)
+        return rings
+
+    def answer_inbox(self) -> None:
+        """To be called before the inbox is read: whatever comes in from now on rings again."""
+        self._client.delete(self._keys.bell(INBOX_BELL))
+
+    def answer_catch_up(self) -> None:
+        """To be called when a catch-up has ended, well or not."""
+        self._client.delete(self._keys.bell(CATCH_UP_BELL))
+
+    def _set(self, bell: str, stays: timedelta) -> bool:
+        return bool(self._client.set(self._keys.bell(bell), b"1", nx=True, px=stays))
+
+    def _publish(self, job: Job, *arguments: str, bell: str | None = None) -> None:
+        try:
+            self._celery.send_task(job.value, args=list(arguments), queue=QUEUE_OF[job].value)
+        except Exception:
+            # Whatever kept the message from going out: the bell must not look rung; the failure itself goes up.
+            if bell is not None:
+                self._client.delete(self._keys.bell(bell))
+            raise

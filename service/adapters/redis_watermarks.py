@@ -1,0 +1,24 @@
+"""Small marks in one Redis hash. A mark that is missing means that Redis was emptied: whoever reads it starts over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from service.adapters.redis_connection import Keys
+
+
+class RedisWatermarks:
+    """ports.Watermarks."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._key = keys.watermarks
+
+    def get(self, name: str) -> str | None:
+        mark = self._client.hget(self._key, name)
+        return None if mark is None else mark.decode()
+
+    def set(self, name: str, value: str) -> None:
+        self._client.hset(self._key, name, value)
