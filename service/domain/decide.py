@@ -19,6 +19,7 @@ from service.domain.intents import ChangeFollowUp, Decision
 from service.domain.owners import known_holder, resolve_owner
 from service.domain.pathway import Pathway, Start
 from service.domain.place import Placement, place, stage_named
+from service.domain.planned import Plan
 from service.domain.view import View, facts_by_kind, view_of
 from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference, RoleId, VarianceKind
 
@@ -209,7 +210,7 @@ def _wanted(
     roster: Roster,
     placement: Placement | None,
     variances: tuple[Variance, ...],
-    made: follow_ups.Plan | None,
+    made: Plan | None,
 ) -> Enrolment:
     """The enrolment as it should stand in the record, but for its revision."""
     opened = tuple(o.identifier for o in made.open) if made else ()

@@ -10,45 +10,31 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.domain.evidence import EscalationSeen, Holder, Roster, RungSeen
+from service.domain.escalation_subjects import (
+    CAUSES,
+    Subject,
+    remembered,
+    silence_ends_at,
+    subjects_of,
+    unowned_subject,
+)
+from service.domain.evidence import Holder, Roster, RungSeen
 from service.domain.intents import ChangeFollowUp, KeepEscalation, RaiseRung
 from service.domain.owners import known_holder, resolve_owner
 from service.domain.pathway import Ladder, LadderRung
-from service.domain.plan import HOLD_LIMIT, Standing, is_paused, refused
+from service.domain.standing import Standing
 from service.domain.view import View
 from service.domain.vocabulary import (
     AWAITING_ACCEPTANCE,
     OPEN,
     RUNNING_PLAN,
-    Cause,
     FollowUpStatus,
     PlanStatus,
     Priority,
     RoleId,
-    TaskId,
 )
 
-UNOWNED_TASK = TaskId("unowned")
 _ORDER = tuple(Priority)
-_CAUSES = (Cause.ACCEPTANCE, Cause.COMPLETION, Cause.REFUSAL, Cause.UNREACHABLE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What an escalation is about: one follow-up (or the roles nobody holds) and why."""
-
-    identifier: str
-    task: TaskId
-    title: str
-    about: str
-    cause: Cause
-    missed_at: datetime
-    ladder: Ladder
-    why: str
-    asked: str
-    resolved: str = ""
-    """Why it is over; empty while it is not."""
-    existing: EscalationSeen | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +53,11 @@ def escalate(
 ) -> Escalations:
     """All escalations of one enrolment as they should be now."""
     standings = tuple(standings)
-    coming = [at for s in standings for cause in _CAUSES if (at := _due_at(view, s, cause)) and at > view.now]
-    subjects = [subject for standing in standings for subject in _subjects(view, standing, standings)]
-    subjects.extend(_unowned_subject(view, standings, unowned))
+    coming = [
+        at for s in standings for cause in CAUSES if (at := silence_ends_at(view, s, cause)) and at > view.now
+    ]
+    subjects = [subject for standing in standings for subject in subjects_of(view, standing, standings)]
+    subjects.extend(unowned_subject(view, standings, unowned))
     raised = [_one(view, subject, roster) for subject in subjects]
     return _together([*raised, Escalations(wake_at=tuple(coming))])
 
@@ -77,7 +65,7 @@ def escalate(
 def close_all(view: View, because: str) -> Escalations:
     """End every running escalation because its enrolment ended."""
     return _together(
-        _closed(view, _remembered(view, seen), because)
+        _closed(view, remembered(view, seen), because)
         for seen in view.escalations
         if seen.status in RUNNING_PLAN
     )
@@ -105,156 +93,6 @@ def next_rung_at(
 def _is_acknowledged(rung: RungSeen) -> bool:
     held = rung.status in OPEN and rung.status not in AWAITING_ACCEPTANCE
     return held or rung.status is FollowUpStatus.COMPLETED
-
-
-# --- what there is to escalate ---
-
-
-def _subjects(view: View, standing: Standing, standings: tuple[Standing, ...]) -> Iterator[Subject]:
-    template, follow_up = standing.template, standing.follow_up
-    if template.escalation is None:
-        return
-    ladder = view.pathway.ladders[template.escalation]
-    for cause in _CAUSES:
-        identifier = f"{follow_up.identifier}/{cause.value}"
-        existing = next((e for e in view.escalations if e.identifier == identifier), None)
-        missed_at = _missed_at(view, standing, cause)
-        if existing is None and (missed_at is None or _covered(view, standing, cause)):
-            continue
-        yield Subject(
-            identifier=identifier,
-            task=template.id,
-            title=template.title,
-            about=follow_up.identifier,
-            cause=cause,
-            missed_at=existing.missed_at if existing else missed_at or view.now,
-            ladder=ladder,
-            why=_WHY[cause].format(title=template.title),
-            asked=template.ask,
-            resolved=_resolved(view, standing, cause, standings),
-            existing=existing,
-        )
-
-
-def _missed_at(view: View, standing: Standing, cause: Cause) -> datetime | None:
-    """Since when the cause has held; None when it does not hold now."""
-    due_at = _due_at(view, standing, cause)
-    return due_at if due_at is not None and due_at <= view.now else None
-
-
-def _due_at(view: View, standing: Standing, cause: Cause) -> datetime | None:
-    """When silence about this follow-up becomes, or became, an escalation; None when it cannot."""
-    follow_up = standing.follow_up
-    if standing.done_at is not None or standing.template.escalation is None:
-        return None
-    match cause:
-        case Cause.REFUSAL:
-            return follow_up.changed_at if refused(follow_up) else None
-        case Cause.UNREACHABLE:
-            exhausted = standing.is_latest and follow_up.status is FollowUpStatus.FAILED
-            return follow_up.changed_at if exhausted and not _tries_left(view, standing) else None
-        case Cause.ACCEPTANCE:
-            return follow_up.accept_by if follow_up.status in AWAITING_ACCEPTANCE else None
-        case _:
-            return _completion_due_at(view, standing) if follow_up.status in OPEN else None
-
-
-def _completion_due_at(view: View, standing: Standing) -> datetime | None:
-    follow_up = standing.follow_up
-    due_at = follow_up.complete_by
-    if due_at is None:
-        return None
-    if is_paused(follow_up, view.now) or follow_up.status is FollowUpStatus.ON_HOLD:
-        return max(due_at, follow_up.changed_at + HOLD_LIMIT)
-    taken_on_late = follow_up.status not in AWAITING_ACCEPTANCE and follow_up.changed_at > due_at
-    if taken_on_late and standing.template.escalation is not None:
-        # Somebody has just taken on what was overdue: one response time before the ladder starts on them.
-        first = view.pathway.ladders[standing.template.escalation].rungs[0]
-        return view.due(follow_up.changed_at, first.respond_within)
-    return due_at
-
-
-def _tries_left(view: View, standing: Standing) -> bool:
-    failed = sum(f.status is FollowUpStatus.FAILED for f in view.occurrences(standing.template.id))
-    return failed < standing.template.attempts
-
-
-def _covered(view: View, standing: Standing, cause: Cause) -> bool:
-    """A follow-up that nobody accepted and that is now overdue is one escalation, not two."""
-    if cause is not Cause.COMPLETION:
-        return False
-    acceptance = _missed_at(view, standing, Cause.ACCEPTANCE)
-    if acceptance is None:
-        return False
-    complete_by = standing.follow_up.complete_by
-    return complete_by is None or acceptance <= complete_by
-
-
-def _resolved(view: View, standing: Standing, cause: Cause, standings: tuple[Standing, ...]) -> str:
-    follow_up = standing.follow_up
-    if standing.done_at is not None:
-        return f"{standing.template.title} is done"
-    if cause is Cause.REFUSAL:
-        return _taken_on(standing, standings)
-    if cause is Cause.UNREACHABLE:
-        return "" if _missed_at(view, standing, cause) else f"{standing.template.title} goes on"
-    if follow_up.status is FollowUpStatus.FAILED:
-        return "" if cause is Cause.COMPLETION and not standing.is_latest else "the attempt was made"
-    if follow_up.status not in OPEN:
-        return f"the follow-up was closed as {follow_up.status.value}"
-    if is_paused(follow_up, view.now):
-        return ""
-    if cause is Cause.ACCEPTANCE and follow_up.status not in AWAITING_ACCEPTANCE:
-        return "the follow-up was accepted"
-    return ""
-
-
-def _taken_on(standing: Standing, standings: tuple[Standing, ...]) -> str:
-    for other in standings:
-        later = (
-            other.template.id == standing.template.id
-            and other.follow_up.occurrence > standing.follow_up.occurrence
-        )
-        if later and other.follow_up.status in OPEN - AWAITING_ACCEPTANCE:
-            return f"{standing.template.title} was accepted by another owner"
-    return ""
-
-
-def _unowned_subject(
-    view: View, standings: tuple[Standing, ...], unowned: tuple[RoleId, ...]
-) -> Iterator[Subject]:
-    identifier = f"{view.identifier}/{UNOWNED_TASK}/1/{Cause.UNOWNED.value}"
-    existing = next((e for e in view.escalations if e.identifier == identifier), None)
-    if not unowned and existing is None:
-        return
-    affected = [s.follow_up for s in standings if s.template.owner in unowned]
-    titles = ", ".join(view.pathway.role_titles.get(role, str(role)) for role in unowned)
-    missed_at = min((f.opened_at for f in affected), default=view.now)
-    yield Subject(
-        identifier=identifier,
-        task=UNOWNED_TASK,
-        title="Follow-ups without a holder of their role",
-        about=affected[0].identifier if affected else view.identifier,
-        cause=Cause.UNOWNED,
-        missed_at=existing.missed_at if existing else missed_at,
-        ladder=view.pathway.unowned,
-        why=f"nobody is named for: {titles}; until somebody is, the accountable person holds these follow-ups",
-        asked="Name a person for each of these roles, in the care team or the practitioner directory.",
-        resolved="" if unowned else "every role is held by a named person",
-        existing=existing,
-    )
-
-
-_WHY = {
-    Cause.ACCEPTANCE: "{title}: nobody has accepted it by its time",
-    Cause.COMPLETION: "{title}: not done by its time",
-    Cause.REFUSAL: "{title}: it could not be taken on, so its timeframe is at risk",
-    Cause.UNREACHABLE: "{title}: the agreed attempts have been made without success",
-    Cause.UNOWNED: "{title}",
-}
-
-
-# --- one escalation ---
 
 
 def _one(view: View, subject: Subject, roster: Roster) -> Escalations:
@@ -393,26 +231,6 @@ def _reassigned(view: View, subject: Subject, raised: list[RaiseRung]) -> Iterat
         priority=moving[-1].priority,
         because=f"moved by the escalation: {subject.why}",
         changed_at=view.now,
-    )
-
-
-# --- closing ---
-
-
-def _remembered(view: View, seen: EscalationSeen) -> Subject:
-    template = view.template(seen.task)
-    ladder_id = template.escalation if template else None
-    return Subject(
-        identifier=seen.identifier,
-        task=seen.task,
-        title=template.title if template else "Follow-ups without a holder of their role",
-        about=f"{view.identifier}/{seen.task}/{seen.occurrence}",
-        cause=seen.cause,
-        missed_at=seen.missed_at,
-        ladder=view.pathway.ladders[ladder_id] if ladder_id else view.pathway.unowned,
-        why="",
-        asked="",
-        existing=seen,
     )
 
 

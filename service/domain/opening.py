@@ -1,0 +1,188 @@
+"""Opening a follow-up: with a named owner, an accept-by and a complete-by; and asking again where one came to nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from service.domain.enrolment import Variance
+from service.domain.evidence import FollowUp, Roster
+from service.domain.intents import OpenFollowUp
+from service.domain.owners import Ownership, resolve_owner
+from service.domain.pathway import FollowUpTask, Stage
+from service.domain.place import Placement
+from service.domain.planned import Plan, future_clocks
+from service.domain.standing import refused, standings_of, timeliness
+from service.domain.view import View
+from service.domain.vocabulary import FollowUpStatus, Reference, RoleId, VarianceKind
+
+
+def open_first(
+    view: View,
+    stage: Stage,
+    template: FollowUpTask,
+    placement: Placement,
+    roster: Roster,
+    done_at: datetime | None,
+) -> Plan:
+    if done_at is not None:
+        reason = f"{template.title}: the record shows it was done already"
+        done = Variance(kind=VarianceKind.ALREADY_DONE, subject=template.id, at=done_at, reason=reason)
+        return Plan(variances=(done,))
+    if template.opens_when and not view.is_met(template.opens_when):
+        return Plan()
+    if template.opens_after is not None:
+        opens_at = view.due(_clock(view, stage, template, placement), template.opens_after)
+        if opens_at > view.now:
+            return Plan(wake_at=(opens_at,))
+    ownership = resolve_owner(template.owner, roster)
+    return _open(view, stage, template, placement, ownership, occurrence=1, because=_reason(view, template))
+
+
+def open_again(
+    view: View,
+    stage: Stage,
+    template: FollowUpTask,
+    placement: Placement,
+    roster: Roster,
+    latest: FollowUp,
+    *,
+    not_before: datetime,
+) -> Plan:
+    standing = standings_of(template, [latest], None, latest=False)
+    if not_before > view.now:
+        return Plan(standings=standing, wake_at=(not_before,))
+    ownership = _next_owner(view, template, roster, latest)
+    because = f"{template.title} is still needed: the earlier request is {latest.status.value}"
+    opened = _open(
+        view,
+        stage,
+        template,
+        placement,
+        ownership,
+        occurrence=latest.occurrence + 1,
+        because=because,
+        after=latest,
+    )
+    return Plan(
+        open=opened.open,
+        standings=(*standing, *opened.standings),
+        wake_at=opened.wake_at,
+        rules=opened.rules,
+    )
+
+
+def ask_again_from(view: View, template: FollowUpTask, latest: FollowUp) -> datetime | None:
+    """From when a closed follow-up must be asked for again; None when it need not."""
+    if refused(latest) or latest.status is FollowUpStatus.ENTERED_IN_ERROR:
+        return latest.changed_at
+    if latest.status is FollowUpStatus.FAILED and _failed(view, template) < template.attempts:
+        every = template.attempt_every
+        return view.due(latest.changed_at, every) if every else latest.changed_at
+    return None
+
+
+def _failed(view: View, template: FollowUpTask) -> int:
+    return sum(f.status is FollowUpStatus.FAILED for f in view.occurrences(template.id))
+
+
+def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: FollowUp) -> Ownership:
+    """After a failed attempt the same role goes on; after a refusal somebody else: same role, ladder, then lead."""
+    if not refused(latest):
+        return resolve_owner(template.owner, roster)
+    not_again = _refusers(view, template)
+    roles: list[RoleId] = [template.owner]
+    if template.escalation is not None:
+        roles.extend(rung.notify for rung in view.pathway.ladders[template.escalation].rungs)
+    for role in (*roles, view.pathway.lead):
+        ownership = resolve_owner(role, roster, not_again=not_again)
+        if not ownership.is_stand_in:
+            return ownership
+    return resolve_owner(template.owner, roster, not_again=not_again)
+
+
+def _refusers(view: View, template: FollowUpTask) -> list[Reference]:
+    return [f.owner for f in view.occurrences(template.id) if refused(f) and f.owner is not None]
+
+
+def _open(
+    view: View,
+    stage: Stage,
+    template: FollowUpTask,
+    placement: Placement,
+    ownership: Ownership,
+    *,
+    occurrence: int,
+    because: str,
+    after: FollowUp | None = None,
+) -> Plan:
+    opened_at = view.now
+    complete_by = complete_by_of(view, stage, template, placement, opened_at=opened_at, after=after)
+    accept_by = view.due(opened_at, template.accept_within)
+    if opened_at < complete_by < accept_by:
+        accept_by = complete_by
+    follow_up = FollowUp(
+        identifier=f"{view.identifier}/{template.id}/{occurrence}",
+        task=template.id,
+        occurrence=occurrence,
+        reference=None,
+        version="",
+        status=FollowUpStatus.REQUESTED,
+        owner=ownership.holder.reference,
+        opened_at=opened_at,
+        changed_at=opened_at,
+        accept_by=accept_by,
+        complete_by=complete_by,
+        priority=template.priority,
+        timeliness=None,
+    )
+    opened = OpenFollowUp(
+        identifier=follow_up.identifier,
+        task=template,
+        occurrence=occurrence,
+        owner=ownership.holder,
+        owner_found_by=ownership.found_by.value,
+        owner_role_title=view.pathway.role_titles.get(template.owner, str(template.owner)),
+        opened_at=opened_at,
+        accept_by=accept_by,
+        complete_by=complete_by,
+        priority=template.priority,
+        timeliness=timeliness(follow_up, view.now).value,
+        because=because,
+    )
+    return Plan(
+        open=(opened,),
+        standings=standings_of(template, [follow_up], None, latest=True),
+        rules=(f"opened {template.id}/{occurrence}: {because}",),
+        wake_at=tuple(future_clocks(follow_up, view.now)),
+    )
+
+
+def _reason(view: View, template: FollowUpTask) -> str:
+    return view.pathway.sources.get(template.why, "") or template.title
+
+
+def _clock(view: View, stage: Stage, template: FollowUpTask, placement: Placement) -> datetime:
+    if template.clock == "stage":
+        entered = [e.entered_at for e in placement.history if e.stage == stage.id]
+        # A stage that is reached but held by a gate has no entry yet; its evidence starts the clock all the same.
+        return entered[0] if entered else view.met_at(stage.enter) or view.situation.started_at
+    return view.situation.started_at
+
+
+def complete_by_of(
+    view: View,
+    stage: Stage,
+    template: FollowUpTask,
+    placement: Placement,
+    *,
+    opened_at: datetime,
+    after: FollowUp | None = None,
+) -> datetime:
+    within = template.due_in.otherwise
+    if template.due_in.criterion is not None:
+        level = view.level(template.due_in.criterion)
+        within = template.due_in.by_level.get(level or "", within)
+    if after is not None and after.status is FollowUpStatus.FAILED and template.attempt_every is not None:
+        return view.due(opened_at, template.attempt_every)
+    start_at = opened_at if template.clock == "opened" else _clock(view, stage, template, placement)
+    return view.due(start_at, within)
