@@ -59,21 +59,22 @@ class View:
 
     def met_at(self, needs: Needs) -> datetime | None:
         """The earliest instant at which any of the needs was fulfilled; None when none is."""
-        return min(self._times(needs), default=None)
+        return min(self.times(needs), default=None)
 
     def latest_at(self, needs: Needs) -> datetime | None:
         """The newest evidence for any of the needs."""
-        return max(self._times(needs), default=None)
+        return max(self.times(needs), default=None)
 
     def is_met(self, needs: Needs) -> bool:
-        return next(self._times(needs), None) is not None
+        return next(self.times(needs), None) is not None
 
     def found(self, needs: Needs) -> Fact | None:
         """The earliest fact of the record that fulfils one of the needs."""
         facts = [fact for need in needs if isinstance(need, InRecord) for fact in self._facts(need)]
         return min(facts, key=lambda fact: (fact.happened_at, fact.reference), default=None)
 
-    def _times(self, needs: Needs) -> Iterator[datetime]:
+    def times(self, needs: Needs) -> Iterator[datetime]:
+        """Every instant at which one of the needs was fulfilled, in no particular order."""
         for need in needs:
             yield from _times_of(self, need)
 
@@ -182,7 +183,7 @@ def _field_times(view: View, need: OnField) -> Iterator[datetime]:
     if not says:
         required = next((r for r in view.pathway.required if r.id == need.field), None)
         if required is not None:
-            yield from view._times(required.needs)  # noqa: SLF001
+            yield from view.times(required.needs)
 
 
 def _stage_times(view: View, need: OnStage) -> Iterator[datetime]:

@@ -1,0 +1,90 @@
+"""Governance measures counted over enrolments: who belongs, who is left out, who met it, with the cases behind it.
+
+Local measures. Windows modelled on a public measure are not a certified calculation of that measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.domain.enrolment import Enrolment
+from service.domain.evidence import PersonRecord, Situation
+from service.domain.pathway import Measure, Needs, Pathway
+from service.domain.view import View, view_of
+from service.domain.vocabulary import MeasureId, PlanStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureCount:
+    """One measure over many enrolments; the tuples hold enrolment identifiers, the cases behind the number."""
+
+    measure: MeasureId
+    title: str
+    denominator: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    numerator: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    """In the denominator, not met, and the time is not over yet."""
+
+    @property
+    def rate(self) -> float | None:
+        """Numerator over denominator; None when nobody belongs."""
+        return len(self.numerator) / len(self.denominator) if self.denominator else None
+
+
+def count(pathway: Pathway, people: Iterable[PersonRecord], now: datetime) -> tuple[MeasureCount, ...]:
+    """Every measure of a pathway over the enrolments of these people."""
+    views = [
+        _view(pathway, enrolment, record, now) for record in people for enrolment in _of(pathway, record)
+    ]
+    return tuple(_count_one(measure, views) for measure in pathway.measures)
+
+
+def _of(pathway: Pathway, record: PersonRecord) -> list[Enrolment]:
+    """Enrolments of this pathway; those entered in error were never any."""
+    return [
+        e
+        for e in record.enrolments
+        if e.pathway == pathway.id and e.status is not PlanStatus.ENTERED_IN_ERROR
+    ]
+
+
+def _view(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: datetime) -> View:
+    situation = Situation(now=now, anchor=enrolment.anchor, started_at=enrolment.started_at)
+    return view_of(pathway, enrolment.identifier, situation, record, enrolment.history)
+
+
+def _count_one(measure: Measure, views: list[View]) -> MeasureCount:
+    belong = [v for v in views if not measure.denominator or v.is_met(measure.denominator)]
+    excluded = [v for v in belong if _met_in_time(v, measure, measure.exclusion)]
+    counted = [v for v in belong if v not in excluded]
+    met = [v for v in counted if _met_in_time(v, measure, measure.numerator)]
+    return MeasureCount(
+        measure=measure.id,
+        title=measure.title,
+        denominator=tuple(v.identifier for v in counted),
+        excluded=tuple(v.identifier for v in excluded),
+        numerator=tuple(v.identifier for v in met),
+        pending=tuple(v.identifier for v in counted if v not in met and _still_open(v, measure)),
+    )
+
+
+def _met_in_time(view: View, measure: Measure, needs: Needs) -> bool:
+    times = [at for at in view.times(needs) if _counts(view, measure, at)]
+    return bool(times)
+
+
+def _counts(view: View, measure: Measure, at: datetime) -> bool:
+    started_at = view.situation.started_at
+    if measure.within is not None and at > view.due(started_at, measure.within):
+        return False
+    if measure.same_day_counts:
+        return True
+    zone = view.pathway.calendar.timezone
+    return at.astimezone(zone).date() > started_at.astimezone(zone).date()
+
+
+def _still_open(view: View, measure: Measure) -> bool:
+    return measure.within is None or view.now <= view.due(view.situation.started_at, measure.within)
