@@ -1,0 +1,294 @@
+"""The second step: turn stored notifications into "look at these persons now".
+
+A notification is a hint; nothing of it is believed but whom to look at. One that cannot be understood is parked where
+a person sees it; one that has to wait stays in the inbox; neither holds up its neighbours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from service.domain.vocabulary import Reference
+from service.fhir.notification_references import lookups
+from service.fhir.notifications import Kind, NotificationProblem, Parsed, ResourceChange, parse
+from service.fhir.parked import packed
+from service.fhir.searches import people_of
+from service.fhir.subscription_marks import (
+    errors_mark,
+    errors_of,
+    events_mark,
+    handshake_mark,
+    heard_mark,
+    numbers_of,
+)
+from service.ports import (
+    Clock,
+    DeadLetter,
+    DeadLetters,
+    FhirRecord,
+    Inbox,
+    NotInRecord,
+    RawNotification,
+    RecordFailure,
+    RecordUnavailable,
+    Resource,
+    Watermarks,
+    WorkIndex,
+)
+
+log = logging.getLogger(__name__)
+
+CatchUp = Callable[[str], None]
+"""Reads what a subscription watches from the record itself and wakes whom it concerns; takes the name."""
+
+
+class Skip(StrEnum):
+    """Why a change woke nobody."""
+
+    DELETED = "the resource is deleted and the notification names no person"
+    NOT_FOUND = "the resource is not in the record (yet), or hidden from us"
+    ABOUT_NOBODY = "the resource is about no person"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenIn:
+    """What one round did; every entry taken is finished, parked or left for later."""
+
+    taken: int = 0
+    woken: int = 0
+    """Persons, each counted once."""
+    later: int = 0
+    """Entries that stay in the inbox because the record does not answer: ask again after a while."""
+    parked: int = 0
+    skipped: Mapping[Skip, int] = field(default_factory=dict)
+    caught_up: tuple[str, ...] = ()
+    """Subscriptions whose resources were read again from the record."""
+
+
+def take_in(
+    inbox: Inbox,
+    index: WorkIndex,
+    record: FhirRecord,
+    dead_letters: DeadLetters,
+    clock: Clock,
+    *,
+    watermarks: Watermarks,
+    catch_up: CatchUp,
+    base_url: str,
+    limit: int,
+) -> TakenIn:
+    """Take up to `limit` notifications from the inbox; `base_url` is that of the record server.
+
+    People are woken before an entry is finished, so a crash at any point repeats a wake-up and loses none.
+    """
+    entries = inbox.take(limit)
+    if not entries:
+        return TakenIn()
+    round_ = _Round(record=record, dead_letters=dead_letters, clock=clock, base_url=base_url)
+    round_.understand(entries)
+    round_.look_up()
+    for entry in list(round_.understood):
+        round_.find_people(entry)
+    _note_event_numbers(round_, watermarks)
+    round_.catch_up(catch_up)
+    if round_.people:
+        index.wake(sorted(round_.people), clock.now())
+    _leave_marks(round_, watermarks)
+    inbox.done([entry for entry, _ in entries if entry not in round_.waiting])
+    return round_.counts(len(entries))
+
+
+@dataclass(kw_only=True)
+class _Round:
+    """One pass over some entries; what it holds is forgotten afterwards."""
+
+    record: FhirRecord
+    dead_letters: DeadLetters
+    clock: Clock
+    base_url: str
+    raw: dict[str, RawNotification] = field(default_factory=dict)
+    understood: dict[str, Parsed] = field(default_factory=dict)
+    read: dict[Reference, Resource] = field(default_factory=dict)
+    people: set[Reference] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
+    parked: set[str] = field(default_factory=set)
+    behind: dict[str, set[str]] = field(default_factory=dict)
+    """Subscription -> entries that are finished only when it has been caught up (none for a gap in numbers)."""
+    caught_up: list[str] = field(default_factory=list)
+    marks: dict[str, str] = field(default_factory=dict)
+    skipped: Counter[Skip] = field(default_factory=Counter)
+    record_down: bool = False
+
+    def understand(self, entries: list[tuple[str, RawNotification]]) -> None:
+        for entry, notification in entries:
+            self.raw[entry] = notification
+            try:
+                self.understood[entry] = parsed = parse(notification, base_url=self.base_url)
+            except NotificationProblem as problem:
+                self.park(entry, str(problem))
+            except Exception as fault:  # a fault of ours in one entry is parked; its neighbours go on
+                self.park(entry, FAULT.format(type(fault).__name__))
+            else:
+                for note in parsed.notes:
+                    log.info("notification of %s: %s", notification.subscription, note)
+
+    def look_up(self) -> None:
+        """Read all foci that name nobody in a few searches; what is missing afterwards is asked for one by one."""
+        asked = dict.fromkeys(
+            change.reference
+            for parsed in self.understood.values()
+            for change in parsed.changes
+            if not change.deleted and not self._named(change)
+        )
+        if len(asked) < 2:
+            return
+        try:
+            for found in self.record.search_all(lookups(asked)):
+                for resource in found:
+                    reference = Reference(f"{resource.get('resourceType')}/{resource.get('id')}")
+                    self.read[reference] = resource
+        except RecordUnavailable:
+            self.record_down = True
+        except RecordFailure as failure:
+            # Only a shortcut: servers that refuse a search by several ids still answer each read.
+            log.info("foci are read one by one: the record refused to search them (%s)", failure.status)
+
+    def find_people(self, entry: str) -> None:
+        parsed = self.understood[entry]
+        try:
+            for change in parsed.changes:
+                self.people.update(self._people(entry, change))
+        except RecordUnavailable:
+            self.record_down = True
+            self.waiting.add(entry)
+        except RecordFailure as failure:
+            self.park(entry, REFUSED.format(failure.status or "no status"))
+        except Exception as fault:  # as above: parked with its kind, never its text, which may hold content
+            self.park(entry, FAULT.format(type(fault).__name__))
+        if parsed.needs_catch_up:
+            self._falls_behind(entry)
+
+    def catch_up(self, catch_up: CatchUp) -> None:
+        for name, entries in self.behind.items():
+            open_entries = entries - self.waiting - self.parked
+            try:
+                catch_up(name)
+                self.caught_up.append(name)
+            except RecordUnavailable:
+                self.waiting |= open_entries
+                self.marks.pop(events_mark(name), None)
+            except RecordFailure as failure:
+                for entry in sorted(open_entries):
+                    self.park(entry, REFUSED.format(failure.status or "no status"))
+            except Exception as fault:  # as above
+                for entry in sorted(open_entries):
+                    self.park(entry, FAULT.format(type(fault).__name__))
+
+    def park(self, entry: str, reason: str) -> None:
+        notification = self.raw[entry]
+        log.warning("notification of %s parked: %s", notification.subscription, reason)
+        letter = DeadLetter(
+            id=f"notification-{entry}",
+            kind="notification",
+            subject=notification.subscription,
+            reason=reason,
+            at=self.clock.now(),
+            body=packed(notification),
+        )
+        self.dead_letters.park(letter)
+        self.parked.add(entry)
+
+    def counts(self, taken: int) -> TakenIn:
+        return TakenIn(
+            taken=taken,
+            woken=len(self.people),
+            later=len(self.waiting),
+            parked=len(self.parked),
+            skipped=dict(self.skipped),
+            caught_up=tuple(self.caught_up),
+        )
+
+    # --- one change
+
+    def _people(self, entry: str, change: ResourceChange) -> tuple[Reference, ...]:
+        named = self._named(change)
+        if named:
+            return named
+        if change.deleted:
+            return self._skip(entry, change, Skip.DELETED)
+        try:
+            found = people_of(self._focus(change.reference), self.base_url)
+        except NotInRecord as absent:
+            if absent.deleted:
+                return self._skip(entry, change, Skip.DELETED)
+            # Some servers notify before they commit: what is not there yet is found by the catch-up.
+            self._falls_behind(entry)
+            return self._skip(entry, change, Skip.NOT_FOUND)
+        return found or self._skip(entry, change, Skip.ABOUT_NOBODY)
+
+    def _named(self, change: ResourceChange) -> tuple[Reference, ...]:
+        """Whom the notification itself names: cheaper than a read, and all there is when the focus is deleted."""
+        if change.reference.startswith("Patient/"):
+            return (change.reference,)
+        carried = people_of(change.resource, self.base_url) if change.resource else ()
+        return (change.person, *carried) if change.person else carried
+
+    def _focus(self, reference: Reference) -> Resource:
+        if reference not in self.read:
+            if self.record_down:
+                # One time-out is enough: the entries that need no read are not held up by those that do.
+                raise RecordUnavailable("The record does not answer; this entry is taken up again later.")
+            self.read[reference] = self.record.read(reference)
+        return self.read[reference]
+
+    def _skip(self, entry: str, change: ResourceChange, why: Skip) -> tuple[Reference, ...]:
+        kind = change.reference.split("/")[0]
+        log.info("change of a %s from %s woke nobody: %s", kind, self.raw[entry].subscription, why.value)
+        self.skipped[why] += 1
+        return ()
+
+    def _falls_behind(self, entry: str) -> None:
+        self.behind.setdefault(self.raw[entry].subscription, set()).add(entry)
+
+
+# --- what is remembered about a subscription --------------------------------------------------------------------
+
+
+def _note_event_numbers(round_: _Round, watermarks: Watermarks) -> None:
+    for name, several in _by_subscription(round_).items():
+        numbers = numbers_of(several, watermarks.get(events_mark(name)))
+        if numbers.gap:
+            log.warning("event numbers of %s have a gap: catching up", name)
+            round_.behind.setdefault(name, set())
+        if numbers.highest is not None:
+            round_.marks[events_mark(name)] = str(numbers.highest)
+
+
+def _leave_marks(round_: _Round, watermarks: Watermarks) -> None:
+    now = round_.clock.now().isoformat()
+    for name, several in _by_subscription(round_).items():
+        round_.marks[heard_mark(name)] = now
+        if any(parsed.kind is Kind.HANDSHAKE for parsed in several):
+            round_.marks[handshake_mark(name)] = now
+        errors = errors_of(several)
+        if errors is not None and errors != (watermarks.get(errors_mark(name)) or ""):
+            round_.marks[errors_mark(name)] = errors
+    for name, value in round_.marks.items():
+        watermarks.set(name, value)
+
+
+def _by_subscription(round_: _Round) -> dict[str, list[Parsed]]:
+    found: dict[str, list[Parsed]] = {}
+    for entry, parsed in round_.understood.items():
+        found.setdefault(round_.raw[entry].subscription, []).append(parsed)
+    return found
+
+
+# --- wording ----------------------------------------------------------------------------------------------------
+
+FAULT = "Throughline itself failed on this notification ({}). Report it with this letter's id, then retry."
+REFUSED = "The record server refused to show what changed (HTTP {}). Check what Throughline's account may read, then retry."
