@@ -93,7 +93,7 @@ def _token(kind: Kind, text: str, column: int) -> Token:
 
 
 def _unescape(code: str, column: int) -> str:
-    if len(code) == 5:  # noqa: PLR2004 - 'u' and four digits
+    if len(code) == 5:
         return chr(int(code[1:], 16))
     if code not in _ESCAPED:
         raise PathProblem(f"'\\{code}' is not an escape in FHIRPath", column, "write \\\\ for one backslash")
@@ -111,5 +111,7 @@ def _unreadable(text: str, position: int) -> PathProblem:
     if character == "!":
         return PathProblem("'!' is not an operator", position, "write != or .not()")
     if character == "@":
-        return PathProblem("this is not a date or time", position, "write @2026-03-06, @2026-03-06T16:30:00Z or @T16:30")
+        return PathProblem(
+            "this is not a date or time", position, "write @2026-03-06, @2026-03-06T16:30:00Z or @T16:30"
+        )
     return PathProblem(f"'{character}' has no meaning here", position)
