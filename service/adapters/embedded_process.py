@@ -112,8 +112,16 @@ class EmbeddedServer(ABC):
         self.stop()
         return self._start_at(port)
 
+    def is_alive(self) -> bool:
+        """Whether its process runs; says nothing about whether it answers."""
+        if self._process is not None:
+            return self._process.poll() is None
+        return self._adopted is not None and bool(_command_line(self._adopted))
+
     def revive(self) -> Self:
-        """Start again after `kill()` over the same data, on the same port."""
+        """Start again over the same data, on the same port, after `kill()` or after it ended by itself."""
+        if self.pid is not None and not self.is_alive():
+            self._process, self._adopted = None, None
         return self._start_at(self._port)
 
     def __enter__(self) -> Self:
