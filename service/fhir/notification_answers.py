@@ -27,7 +27,9 @@ class Outcome(StrEnum):
     TOO_LARGE = "too-large"
     TOO_DEEP = "too-deep"
     MALFORMED = "malformed"
+    TOO_SLOW = "too-slow"
     UNAVAILABLE = "not-stored"
+    FAULT = "fault"
 
 
 @dataclass(frozen=True, kw_only=True)

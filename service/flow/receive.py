@@ -58,6 +58,10 @@ class Limits:
 
     body_bytes: int = 5_000_000
     depth: int = 50
+    read_within: timedelta = timedelta(seconds=20)
+    """How long a sender may take to send its body."""
+    held_bytes: int = 200_000_000
+    """Bodies in memory at one time, all senders together."""
     retry_after: timedelta = timedelta(seconds=5)
     """What a sender is told to wait when its notification cannot be stored."""
 
@@ -134,6 +138,15 @@ def unavailable(limits: Limits) -> Answer:
     """Not stored: the sender has to keep it and send it again."""
     wait = {"retry-after": str(max(1, int(limits.retry_after.total_seconds())))}
     return refused(503, Outcome.UNAVAILABLE, IssueCode.TRANSIENT, UNAVAILABLE, wait)
+
+
+def too_slow() -> Answer:
+    return refused(408, Outcome.TOO_SLOW, IssueCode.TRANSIENT, TOO_SLOW)
+
+
+def fault() -> Answer:
+    """For the web, when this software fails: the sender keeps its notification and sends it again."""
+    return refused(500, Outcome.FAULT, IssueCode.EXCEPTION, FAULT)
 
 
 def unknown_address() -> Answer:
@@ -218,4 +231,6 @@ XML = (
 WRONG_TYPE = "This media type is not accepted here. Send FHIR JSON as application/fhir+json."
 TOO_LARGE = "The body is larger than {} MB. Subscribe without payload, or with id-only content: the record is read anyway."
 TOO_DEEP = "The JSON is nested deeper than {} levels. No FHIR resource needs that; it was not stored."
+TOO_SLOW = "The body did not arrive in time; it was not stored. Send it again."
+FAULT = "Throughline failed on this request; nothing was stored. Send it again, and report it if it stays so."
 UNAVAILABLE = "The notification could not be stored. Keep it and send it again."

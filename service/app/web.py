@@ -1,0 +1,78 @@
+"""The web process: notification addresses, what operators ask, and whatever routers are handed in (pages, messages).
+
+Only puts together; every dependency is a parameter. Must not read settings or open connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry
+
+from service.app.web_errors import tell_errors_as_fhir
+from service.app.web_headers import SecurityHeaders
+from service.app.web_metrics import NotificationMetrics
+from service.app.web_notifications import Bell, Intake, notification_routes
+from service.app.web_operations import Check, operation_routes
+from service.flow.receive import AsyncInbox, Limits, Watch
+
+__all__ = ["Check", "create_app", "server_options"]
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    *,
+    watches: Mapping[str, Watch],
+    inbox: AsyncInbox,
+    limits: Limits,
+    registry: CollectorRegistry,
+    checks: Sequence[Check] = (),
+    ring: Callable[[], None] | None = None,
+    routers: Sequence[APIRouter] = (),
+    lifespan: Lifespan | None = None,
+    version: str = "0",
+) -> FastAPI:
+    """The ASGI application.
+
+    `watches` by token. `ring` is called in a thread after answers, for an inbox that rings no bell itself. `routers`
+    come after our own, e.g. the governance pages at `/`. `lifespan` opens and closes what the caller brought.
+    """
+    bell = Bell(ring) if ring is not None else None
+    app = FastAPI(
+        title="Throughline",
+        version=version,
+        # Documentation pages would load scripts from elsewhere; the description itself is at /openapi.json.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a sender that follows a redirect turns its POST into an empty GET
+        lifespan=_rings_out(bell, lifespan),
+    )
+    app.add_middleware(SecurityHeaders)
+    tell_errors_as_fhir(app)
+    metrics = NotificationMetrics(registry)
+    intake = Intake(watches=watches, inbox=inbox, limits=limits, metrics=metrics, bell=bell)
+    app.include_router(notification_routes(intake))
+    app.include_router(operation_routes(registry, checks))
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def server_options() -> dict[str, Any]:
+    """What uvicorn must be started with: its access log would write tokens, its headers would name versions."""
+    return {"access_log": False, "server_header": False, "proxy_headers": False}
+
+
+def _rings_out(bell: Bell | None, lifespan: Lifespan | None) -> Lifespan:
+    @asynccontextmanager
+    async def whole(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(app) if lifespan else nullcontext():
+            yield
+            if bell is not None:
+                await bell.silent()
+
+    return whole

@@ -1,0 +1,178 @@
+"""The notification addresses over HTTP: reads a bounded body, hands it to the receive step, sends its answer.
+
+Decides nothing itself. Tokens are secrets: they appear in no log line and no metric.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from service.app.web_metrics import NotificationMetrics
+from service.fhir.notification_answers import FHIR_JSON, Answer, Outcome
+from service.flow import receive as step
+from service.flow.receive import AsyncInbox, Delivery, Limits, Watch
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "unknown"
+"""Stands for the subscription where the address belongs to none."""
+
+
+class Intake:
+    """Everything the notification routes need; one per web process."""
+
+    def __init__(
+        self,
+        *,
+        watches: Mapping[str, Watch],
+        inbox: AsyncInbox,
+        limits: Limits,
+        metrics: NotificationMetrics,
+        bell: Bell | None = None,
+    ) -> None:
+        """`watches` by token. `bell` is rung after an answer, for inboxes that do not ring by themselves."""
+        self._watches = watches
+        self._inbox = inbox
+        self._limits = limits
+        self._metrics = metrics
+        self._bell = bell
+        self._held = 0
+
+    async def notified(self, request: Request) -> Response:
+        """One request on a notification address, from its first line to its answer."""
+        began = perf_counter()
+        watch = self._watches.get(request.path_params["token"])
+        try:
+            answer = await self._answer(request, watch)
+        except Exception as fault:  # only its kind is told: its text may hold what the notification says
+            log.error("receiving failed: %s", type(fault).__name__)
+            answer = step.fault()
+        took = perf_counter() - began
+        name = watch.name if watch else UNKNOWN
+        self._metrics.count(name, answer.outcome, took)
+        log.info("notification for %s: %s, %.1f ms", name, answer.outcome.value, took * 1000)
+        if self._bell is not None and answer.outcome is Outcome.STORED:
+            self._bell.ring()
+        return Response(answer.body, answer.status, dict(answer.headers), FHIR_JSON)
+
+    async def _answer(self, request: Request, watch: Watch | None) -> Answer:
+        delivery = Delivery(method=request.method, path=_path(request.path_params), headers=request.headers)
+        refusal = step.refuse_unread(delivery, watch=watch, limits=self._limits)
+        if refusal is not None:
+            return refusal
+        held = bytearray()
+        try:
+            refusal = await self._read(request, held)
+            if refusal is not None:
+                return refusal
+            whole = replace(delivery, body=bytes(held))
+            return await step.receive(whole, watch=watch, inbox=self._inbox, limits=self._limits)
+        finally:
+            self._held -= len(held)
+
+    async def _read(self, request: Request, held: bytearray) -> Answer | None:
+        """Fill `held` with the body; the refusal when it is too much, too slow, or broken off."""
+        try:
+            async with asyncio.timeout(self._limits.read_within.total_seconds()):
+                async for chunk in request.stream():
+                    if len(held) + len(chunk) > self._limits.body_bytes:
+                        return step.too_large(self._limits)
+                    if self._held + len(chunk) > self._limits.held_bytes:
+                        return step.unavailable(self._limits)
+                    held += chunk
+                    self._held += len(chunk)
+        except (TimeoutError, ClientDisconnect):
+            return step.too_slow()
+        return None
+
+
+class Bell:
+    """Rings the workers' doorbell beside the answers, never before one and never twice at once.
+
+    A bell that fails is only a delay: the notification is stored, and workers look by themselves too.
+    """
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._wanted = False
+        self._ringing: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Returns at once; rings that come while one is under way become one more ring."""
+        self._wanted = True
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.get_running_loop().create_task(self._ring_while_wanted())
+
+    async def silent(self) -> None:
+        """Until nothing is being rung any more."""
+        if self._ringing is not None:
+            await self._ringing
+
+    async def _ring_while_wanted(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            try:
+                await asyncio.to_thread(self._ring)
+            except (
+                Exception
+            ) as fault:  # the notification is safe; whoever looks after the queue is told the kind
+                log.warning(
+                    "the doorbell failed (%s); workers find the mail by themselves", type(fault).__name__
+                )
+
+
+def notification_routes(intake: Intake) -> APIRouter:
+    """`/notifications/{token}` and what senders append to it, with and without a trailing slash (never a redirect)."""
+    router = APIRouter(tags=["notifications"])
+    for path, shown in _PATHS.items():
+        router.add_api_route(
+            path,
+            intake.notified,
+            methods=list(step.METHODS),
+            response_class=Response,
+            summary="Receive one notification of a FHIR Subscription",
+            description=_ABOUT,
+            responses=_RESPONSES,
+            include_in_schema=shown,
+            openapi_extra=_REQUEST,
+            # One operation id per path and method would be generated from a set, in random order.
+            generate_unique_id_function=lambda route: f"notify{route.path_format.count('/')}",
+        )
+    return router
+
+
+def _path(params: Mapping[str, str]) -> str:
+    kind, id_ = params.get("type", ""), params.get("id", "")
+    return f"{kind}/{id_}" if id_ else kind
+
+
+_PATHS = {
+    "/notifications/{token}": True,
+    "/notifications/{token}/": False,
+    "/notifications/{token}/{type}": False,
+    "/notifications/{token}/{type}/{id}": True,
+}
+
+_ABOUT = (
+    "Accepts every flavour: empty POST, POST or PUT of a resource, DELETE, and notification Bundles of the "
+    "Subscriptions Backport (R4), R4B and R5. 200 means that it is stored durably; it is looked at afterwards."
+)
+_OUTCOME = {"content": {FHIR_JSON: {"schema": {"type": "object", "description": "OperationOutcome"}}}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {**_OUTCOME, "description": "Stored. A FHIR resource that this kind of sender expects."},
+    400: {**_OUTCOME, "description": "Not FHIR JSON, or nested too deeply."},
+    401: {**_OUTCOME, "description": "The secret or signature is missing or wrong."},
+    404: {**_OUTCOME, "description": "No subscription has this address."},
+    413: {**_OUTCOME, "description": "The body is too large."},
+    415: {**_OUTCOME, "description": "Not JSON, or compressed."},
+    503: {**_OUTCOME, "description": "Not stored; send it again after Retry-After seconds."},
+}
+_REQUEST = {"requestBody": {"required": False, "content": {FHIR_JSON: {"schema": {"type": "object"}}}}}
