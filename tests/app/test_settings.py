@@ -176,9 +176,9 @@ def test_all_mistakes_are_told_at_once():
 
 
 def test_a_misspelt_variable_is_pointed_out():
-    assert unknown_variables({"THROUGHLINE_REDISURL": "x", "THROUGHLINE_ELEPHANTS": "x", "PATH": "x"}) == [
+    assert unknown_variables({"THROUGHLINE_REDISURL": "x", "THROUGHLINE_ZEBRAS": "x", "PATH": "x"}) == [
         "THROUGHLINE_REDISURL is not a setting and has no effect: did you mean THROUGHLINE_REDIS_URL?",
-        "THROUGHLINE_ELEPHANTS is not a setting and has no effect.",
+        "THROUGHLINE_ZEBRAS is not a setting and has no effect.",
     ]
 
 
