@@ -1,0 +1,65 @@
+"""Taking our business identifiers apart: `<pathway>/<anchor>[/<task>/<occurrence>[/<cause>[/<rung>]]]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.domain.vocabulary import Cause, PathwayId, Reference, TaskId
+from service.fhir.references import relative_reference
+
+
+class NotOurs(ValueError):
+    """Use this when something that carries one of our identifiers cannot be understood; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The parts of an identifier; what a shorter identifier does not name is None."""
+
+    pathway: PathwayId
+    anchor: Reference
+    task: TaskId | None = None
+    occurrence: int | None = None
+    cause: Cause | None = None
+    rung: int | None = None
+
+    @property
+    def enrolment(self) -> str:
+        return f"{self.pathway}/{self.anchor}"
+
+
+_PARTS = {"enrolment": 3, "follow-up": 5, "escalation": 6, "rung": 7}
+
+
+def named(kind: str, text: str) -> Named:
+    """Parse the identifier of an `enrolment`, `follow-up`, `escalation` or `rung`; NotOurs when it is not one."""
+    parts = text.split("/")
+    anchor = relative_reference("/".join(parts[1:3]))
+    if len(parts) != _PARTS[kind] or not all(parts) or anchor is None:
+        raise NotOurs(f"its identifier is not that of one {kind}")
+    return Named(
+        pathway=PathwayId(parts[0]),
+        anchor=anchor,
+        task=TaskId(parts[3]) if len(parts) > 3 else None,
+        occurrence=_count(parts[4]) if len(parts) > 4 else None,
+        cause=_cause(parts[5]) if len(parts) > 5 else None,
+        rung=_count(parts[6]) if len(parts) > 6 else None,
+    )
+
+
+def is_rung(text: str) -> bool:
+    """Whether a follow-up identifier is that of an escalation's response Task."""
+    return text.count("/") == _PARTS["rung"] - 1
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise NotOurs("its identifier has no number where one belongs")
+    return int(text)
+
+
+def _cause(text: str) -> Cause:
+    try:
+        return Cause(text)
+    except ValueError:
+        raise NotOurs("its identifier names a cause that is not known") from None

@@ -1,0 +1,72 @@
+"""References between resources: which ones are literal `Type/id` on the record's own server, and which are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.domain.vocabulary import Reference
+from service.ports import Resource
+
+_LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
+
+
+def relative_reference(text: object, base: str = "") -> Reference | None:
+    """`Type/id` without version; None for contained (`#x`), `urn:`, another server, or anything malformed.
+
+    `base` is the record server's base URL; an absolute URL counts only below it (R4 References, 2.3.0.2).
+    """
+    if not isinstance(text, str):
+        return None
+    root = base.rstrip("/") + "/"
+    tail = text.removeprefix(root) if base else text
+    found = _LITERAL.fullmatch(tail)
+    return Reference(f"{found[1]}/{found[2]}") if found else None
+
+
+def referred(element: object, base: str = "") -> Reference | None:
+    """The literal reference of a Reference element."""
+    return relative_reference(element.get("reference"), base) if isinstance(element, Mapping) else None
+
+
+def reference_to(resource: Resource) -> Reference | None:
+    """The literal reference of a resource that has an id."""
+    return relative_reference(f"{resource.get('resourceType')}/{resource.get('id')}")
+
+
+def version_of(resource: Resource) -> str:
+    """meta.versionId, or empty."""
+    version = mapping(resource.get("meta")).get("versionId")
+    return version if isinstance(version, str) else ""
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value when it is a JSON object, else an empty one: foreign JSON may hold anything anywhere."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: object) -> Iterator[Mapping[str, Any]]:
+    """The JSON objects of a list; a single object counts as a list of one."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return (item for item in items if isinstance(item, Mapping))
+
+
+def codings(concept: object) -> Iterator[tuple[str | None, str]]:
+    """(system, code) of a CodeableConcept's codings, or of a list of them."""
+    for each in mappings(concept):
+        for coding in mappings(each.get("coding")):
+            code = coding.get("code")
+            if isinstance(code, str):
+                system = coding.get("system")
+                yield (system if isinstance(system, str) else None), code
+
+
+def identifier_values(resource: Resource, system: str) -> list[str]:
+    """The values of a resource's identifiers in one system."""
+    # Communication, CarePlan and Task have 0..*; QuestionnaireResponse and others have a single one.
+    return [
+        item["value"]
+        for item in mappings(resource.get("identifier"))
+        if item.get("system") == system and isinstance(item.get("value"), str)
+    ]

@@ -1,0 +1,69 @@
+"""FHIR date, dateTime and instant as aware datetimes, and back.
+
+A partial date is the start of that day, month or year in the site's zone. Never guesses at anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+
+_FHIR_TIME = re.compile(
+    r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"
+    r"(T(?P<hour>\d{2}):(?P<minute>\d{2})(:(?P<second>\d{2})(\.(?P<fraction>\d+))?)?(?P<zone>Z|[+-]\d{2}:\d{2})?)?)?)?"
+)
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def parse_time(text: object, zone: tzinfo) -> datetime | None:
+    """An aware datetime, or None when `text` is not a FHIR date, dateTime or instant (R4 datatypes, 2.24.0.1).
+
+    A time without an offset is not allowed by FHIR but common: it is taken as local time in `zone`.
+    """
+    found = _FHIR_TIME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    # A leap second (":60", allowed by the FHIR pattern) is the first instant of the next minute.
+    second = int(found["second"] or 0)
+    try:
+        moment = datetime(
+            int(found["year"]),
+            int(found["month"] or 1),
+            int(found["day"] or 1),
+            int(found["hour"] or 0),
+            int(found["minute"] or 0),
+            min(second, 59) if second <= 60 else second,
+            int((found["fraction"] or "0")[:6].ljust(6, "0")),
+            tzinfo=_zone(found["zone"], zone),
+        )
+        moment.astimezone(UTC)  # an instant outside the calendar's range is not a time either
+    except (ValueError, OverflowError):
+        return None
+    return moment + timedelta(seconds=1) if second == 60 else moment
+
+
+def fhir_time(moment: datetime, zone: tzinfo) -> str:
+    """A FHIR dateTime in local time with its offset, so that a person reading the JSON sees the clinic's clock."""
+    local = moment.astimezone(zone)
+    offset = local.utcoffset() or timedelta()
+    if offset.total_seconds() % 60:  # FHIR offsets have no seconds
+        local = moment.astimezone(UTC)
+    return local.isoformat()
+
+
+def spoken_time(moment: datetime, zone: tzinfo) -> str:
+    """For people: `Fri 6 Mar 2026, 16:30 MST`. Not by strftime, whose words follow the process's locale."""
+    local = moment.astimezone(zone)
+    day = f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {local.year}"
+    return f"{day}, {local:%H:%M} {local.tzname()}"
+
+
+def _zone(text: str | None, default: tzinfo) -> tzinfo:
+    if text is None:
+        return default
+    if text == "Z":
+        return UTC
+    found = datetime.strptime(text, "%z").tzinfo
+    assert found is not None  # %z always gives one
+    return found
