@@ -1,0 +1,89 @@
+"""Where things stand in the tree of a pathway file, for checks.
+
+Whatever has the wrong shape is passed over: the grammar has reported it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.pathways.yaml_tree import Node
+
+NEEDS_OF_TASK = ("opens-when", "done-when")
+NEEDS_OF_GATE = ("needs", "applies-when")
+NEEDS_OF_MEASURE = ("denominator", "exclusion", "numerator")
+
+
+def rows_of(root: Node, key: str) -> list[Node]:
+    """The rows of a list under a key; nothing when there is none."""
+    found = root.get(key)
+    return found.items() if found else []
+
+
+def entries_of(root: Node, key: str) -> list[tuple[str, Node]]:
+    """Names and values of a mapping under a key."""
+    found = root.get(key)
+    return list(found.entries()) if found else []
+
+
+def text_of(node: Node, key: str) -> str | None:
+    """The text under a key."""
+    found = node.get(key)
+    return found.text if found else None
+
+
+def stages(root: Node) -> list[Node]:
+    return rows_of(root, "stages")
+
+
+def tasks(root: Node) -> list[Node]:
+    return [task for stage in stages(root) for task in rows_of(stage, "tasks")]
+
+
+def ladders(root: Node) -> list[tuple[str, Node]]:
+    return entries_of(root, "escalations")
+
+
+def ids(nodes: list[Node]) -> set[str]:
+    """The ids of list rows."""
+    return {text for node in nodes if (text := text_of(node, "id"))}
+
+
+def need_rows(root: Node) -> Iterator[Node]:
+    """Every row of every list of needs."""
+    for stage in stages(root):
+        yield from rows_of(stage, "enter")
+    for keys, parts in (
+        (NEEDS_OF_TASK, tasks(root)),
+        (("needs",), rows_of(root, "required")),
+        (NEEDS_OF_GATE, rows_of(root, "gates")),
+        (NEEDS_OF_MEASURE, rows_of(root, "measures")),
+    ):
+        for part in parts:
+            for key in keys:
+                yield from rows_of(part, key)
+    for _, criterion in entries_of(root, "criteria"):
+        for _, level in criterion.entries():
+            yield from level.items()
+
+
+def titled(root: Node) -> Iterator[Node]:
+    """Everything whose title is shown where space is short."""
+    yield root
+    for key in ("stages", "required", "gates", "measures"):
+        yield from rows_of(root, key)
+    yield from tasks(root)
+    yield from (ladder for _, ladder in ladders(root))
+
+
+def reasoned(root: Node) -> Iterator[Node]:
+    """Everything that says why."""
+    for key in ("required", "gates", "measures"):
+        yield from rows_of(root, key)
+    yield from tasks(root)
+    yield from (ladder for _, ladder in ladders(root))
+
+
+def rungs(root: Node) -> Iterator[Node]:
+    for _, ladder in ladders(root):
+        yield from rows_of(ladder, "rungs")

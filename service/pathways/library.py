@@ -1,0 +1,89 @@
+"""Loads a mappings folder: every sound pathway with what it refers to, and every problem of every file at once.
+
+A pathway file with an error never becomes a Pathway; the others still load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from service.domain.due import WorkingCalendar
+from service.domain.pathway import Pathway
+from service.domain.vocabulary import PathwayId, RoleId
+from service.pathways.build import build
+from service.pathways.checks import check_pathway
+from service.pathways.problems import Problem, Severity, sorted_problems
+from service.pathways.schema import PathwayFile
+from service.pathways.site_files import Role, Shared, Site, read_shared
+from service.pathways.value_set_files import read_terminology
+from service.pathways.value_sets import ConceptMaps, ValueSetMatcher
+from service.pathways.wording import read_grammar
+from service.pathways.yaml_source import Source, read_source
+from service.ports import PathCompiler
+
+PATHWAY_FILE = "pathway.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """Everything a mappings folder says."""
+
+    pathways: Mapping[PathwayId, Pathway] = field(default_factory=dict)
+    roles: Mapping[RoleId, Role] = field(default_factory=dict)
+    calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
+    value_sets: Mapping[str, ValueSetMatcher] = field(default_factory=dict)
+    concept_maps: ConceptMaps = field(default_factory=ConceptMaps)
+    site: Site = field(default_factory=Site)
+    problems: tuple[Problem, ...] = ()
+
+
+def load_library(folder: Path, compiler: PathCompiler, *, today: date) -> Library:
+    """Reads `folder` (roles, calendars, site, value sets, concept maps, pathways); never raises for what files say."""
+    shared, sources = _shared(folder, compiler)
+    pathways: dict[PathwayId, Pathway] = {}
+    for path in pathway_files(folder):
+        source = read_source(path)
+        sources.append(source)
+        pathway = read_pathway(source, path.parent.name, shared, compiler, today)
+        if pathway is not None:
+            pathways[pathway.id] = pathway
+    return Library(
+        pathways=pathways,
+        roles=shared.roles,
+        calendars=shared.calendars,
+        value_sets=shared.terminology.matchers,
+        concept_maps=shared.terminology.maps,
+        site=shared.site,
+        problems=sorted_problems(p for source in sources for p in source.problems),
+    )
+
+
+def _shared(folder: Path, compiler: PathCompiler) -> tuple[Shared, list[Source]]:
+    terminology = read_terminology(folder)
+    shared = read_shared(folder, compiler, terminology)
+    return shared, [*terminology.sources, *shared.sources]
+
+
+def pathway_files(folder: Path) -> list[Path]:
+    """The pathway.yaml of every pathway folder, by name; a folder without one is listed too, and then reported."""
+    pathways = folder / "pathways"
+    return [p / PATHWAY_FILE for p in sorted(pathways.iterdir()) if p.is_dir()] if pathways.is_dir() else []
+
+
+def read_pathway(
+    source: Source, folder_name: str, shared: Shared, compiler: PathCompiler, today: date
+) -> Pathway | None:
+    """The pathway of one file, or None with every reason among the problems of `source`."""
+    read = read_grammar(source, PathwayFile)
+    check_pathway(source, folder_name, shared, compiler, today)
+    if read is None or source.broken:
+        return None
+    if shared.unread:
+        files = " and ".join(sorted(shared.unread))
+        source.report((1, 1), "shared-file-broken", f"this pathway is not used while {files} has errors",
+                      f"correct {files} first", Severity.ERROR)  # fmt: skip
+        return None
+    return build(read, shared, compiler)

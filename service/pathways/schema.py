@@ -1,0 +1,298 @@
+"""The grammar of pathway.yaml: which keys there are and what each may hold. What names refer to is checked later.
+
+`pathway.schema.json` for editors is generated from these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from service.domain.pathway import EscalationState, IfUnmet, TaskState
+from service.domain.vocabulary import Priority
+from service.pathways.scalars import Count, Day, Duration, Slug, Text, Version, YesNo, one_of, refuse
+
+
+def kebab(name: str) -> str:
+    """The key of a field: `ask_role` is written `ask-role`."""
+    return name.rstrip("_").replace("_", "-")
+
+
+class Part(BaseModel):
+    """A mapping of the file. `noun` names it in messages."""
+
+    # Files use kebab-case only; nothing constructs these models by field name.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=kebab)
+    noun: ClassVar[str] = "this mapping"  # type: ignore[pydantic-alias]
+
+
+def choice(noun: str, words: tuple[str, ...]) -> Any:
+    """Annotations of a text that is one of a few words."""
+    return Annotated[str, BeforeValidator(one_of(noun, words)), WithJsonSchema({"enum": list(words)})]
+
+
+PRIORITIES = tuple(p.value for p in Priority)
+PriorityWord = choice("a priority", PRIORITIES)
+Coded = dict[Text, Slug]
+
+
+class Governance(Part):
+    noun: ClassVar[str] = "governance"
+    steward: Text
+    approved_on: Day
+    review_by: Day
+    sources: Annotated[dict[Slug, Text], Field(min_length=1)]
+
+
+class RecordRow(Part):
+    """Something in the record; one of when, coded and linked-by is needed."""
+
+    noun: ClassVar[str] = "a row about a resource"
+    resource: Text
+    when: Text | None = None
+    coded: Annotated[Coded, Field(min_length=1)] | None = None
+    linked_by: Text | None = None
+    counts: choice("a way to count", ("since-start", "ever")) | None = None  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def says_something(self) -> RecordRow:
+        if self.when is None and self.coded is None and self.linked_by is None:
+            raise refuse("says-nothing", f"any {self.resource} would do here", "add when, coded or linked-by")
+        return self
+
+
+class TaskRow(Part):
+    noun: ClassVar[str] = "a row about a task"
+    task: Slug
+    is_: choice("a state of a task", tuple(s.value for s in TaskState))  # type: ignore[valid-type]
+
+
+class RecordedRow(Part):
+    noun: ClassVar[str] = "a row about a required field"
+    recorded: Slug
+    says: Annotated[list[Text], Field(min_length=1)] | None = None
+
+
+class StageRow(Part):
+    noun: ClassVar[str] = "a row about a stage"
+    stage: Slug
+
+
+class EscalationRow(Part):
+    noun: ClassVar[str] = "a row about an escalation"
+    escalation: Slug
+    is_: choice("a state of an escalation", tuple(s.value for s in EscalationState))  # type: ignore[valid-type]
+
+
+ROWS: dict[str, type[Part]] = {
+    "resource": RecordRow,
+    "task": TaskRow,
+    "recorded": RecordedRow,
+    "stage": StageRow,
+    "escalation": EscalationRow,
+}
+
+
+def row_kind(value: Any) -> str | None:
+    """Which kind of row this is, by the first key that says so."""
+    if not isinstance(value, dict):
+        return None
+    return next((f"row:{key}" for key in ROWS if key in value), None)
+
+
+Row = Annotated[
+    Annotated[RecordRow, Tag("row:resource")]
+    | Annotated[TaskRow, Tag("row:task")]
+    | Annotated[RecordedRow, Tag("row:recorded")]
+    | Annotated[StageRow, Tag("row:stage")]
+    | Annotated[EscalationRow, Tag("row:escalation")],
+    Discriminator(row_kind),
+]
+Rows = Annotated[list[Row], Field(min_length=1)]
+
+
+class UnlessRow(Part):
+    """A row on the same resource as its start."""
+
+    noun: ClassVar[str] = "a row of unless"
+    when: Text | None = None
+    coded: Annotated[Coded, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def says_something(self) -> UnlessRow:
+        if self.when is None and self.coded is None:
+            raise refuse("says-nothing", "this row says nothing", "add when or coded")
+        return self
+
+
+class AlsoRow(Part):
+    noun: ClassVar[str] = "a row of also"
+    resource: Text
+    when: Text | None = None
+    coded: Annotated[Coded, Field(min_length=1)] | None = None
+    linked_by: Text
+
+
+class StartPart(Part):
+    noun: ClassVar[str] = "a start"
+    title: Text
+    resource: Text
+    when: Text | None = None
+    coded: Annotated[Coded, Field(min_length=1)] | None = None
+    unless: Annotated[list[UnlessRow], Field(min_length=1)] | None = None
+    also: Annotated[list[AlsoRow], Field(min_length=1)] | None = None
+    at_site: Slug | None = None
+    within: Duration
+    anchor: Text | None = None
+
+    @model_validator(mode="after")
+    def says_something(self) -> StartPart:
+        if self.when is None and self.coded is None:
+            raise refuse(
+                "says-nothing", f"every {self.resource} would start this pathway", "add when or coded"
+            )
+        return self
+
+
+class DuePart(Part):
+    """One length of time per level of a criterion; the levels are further keys."""
+
+    model_config = ConfigDict(extra="allow")
+    noun: ClassVar[str] = "due-in"
+    __pydantic_extra__: dict[str, Duration]
+    by: Slug
+    otherwise: Duration
+
+    @property
+    def levels(self) -> dict[str, Any]:
+        """Level -> length of time."""
+        return self.__pydantic_extra__ or {}
+
+
+DueIn = Annotated[
+    Annotated[Duration, Tag("due:one")] | Annotated[DuePart, Tag("due:levels")],
+    Discriminator(lambda value: "due:levels" if isinstance(value, dict) else "due:one"),
+]
+
+
+class Attempts(Part):
+    noun: ClassVar[str] = "attempts"
+    count: Count
+    every: Duration
+
+
+class TaskPart(Part):
+    noun: ClassVar[str] = "a task"
+    id: Slug
+    title: Text
+    ask: Text
+    owner: Slug
+    accept_within: Duration
+    due_in: DueIn
+    clock: choice("a clock", ("start", "stage", "opened")) = "start"  # type: ignore[valid-type]
+    priority: PriorityWord = "routine"  # type: ignore[valid-type]
+    opens_when: Rows | None = None
+    opens_after: Duration | None = None
+    done_when: Rows | None = None
+    records: list[Slug] = Field(default_factory=list)
+    attempts: Attempts | None = None
+    escalation: Slug | None = None
+    why: Slug
+
+
+class StagePart(Part):
+    noun: ClassVar[str] = "a stage"
+    id: Slug
+    title: Text
+    enter: Rows | None = None
+    tasks: list[TaskPart] = Field(default_factory=list)
+    final: YesNo = False
+
+
+class RequiredPart(Part):
+    noun: ClassVar[str] = "a required field"
+    id: Slug
+    title: Text
+    needs: Rows | None = None
+    ask: Slug
+    where_available: YesNo = False
+    why: Slug
+
+
+class GatePart(Part):
+    noun: ClassVar[str] = "a gate"
+    id: Slug
+    title: Text
+    before: Slug
+    needs: Rows
+    applies_when: Rows | None = None
+    if_unmet: choice("known for an unmet gate", tuple(i.value for i in IfUnmet)) = "hold"  # type: ignore[valid-type]
+    waived_by: list[Slug] = Field(default_factory=list)
+    why: Slug
+
+
+class RungPart(Part):
+    noun: ClassVar[str] = "a rung"
+    after: Duration
+    notify: Slug | None = None
+    reassign_to: Slug | None = None
+    priority: PriorityWord  # type: ignore[valid-type]
+    respond_within: Duration
+    plan: list[Text] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def one_person(self) -> RungPart:
+        if (self.notify is None) == (self.reassign_to is None):
+            raise refuse(
+                "notify-or-reassign", "a rung needs one of notify and reassign-to, not both or neither"
+            )
+        return self
+
+
+class LadderPart(Part):
+    noun: ClassVar[str] = "a ladder"
+    title: Text
+    why: Slug
+    rungs: Annotated[list[RungPart], Field(min_length=1)]
+
+
+class MeasurePart(Part):
+    noun: ClassVar[str] = "a measure"
+    id: Slug
+    title: Text
+    denominator: Rows | None = None
+    exclusion: Rows | None = None
+    numerator: Rows
+    within: Duration | None = None
+    same_day: choice("known for same-day", ("counts", "does-not-count")) = "counts"  # type: ignore[valid-type]
+    why: Slug
+
+
+class PathwayFile(Part):
+    """A whole pathway.yaml."""
+
+    noun: ClassVar[str] = "a pathway"
+    pathway: Slug
+    title: Text
+    version: Version
+    status: choice("a status", ("draft", "active", "retired"))  # type: ignore[valid-type]
+    calendar: Slug
+    lead: Slug
+    governance: Governance
+    criteria: dict[Slug, Annotated[dict[Slug, Rows], Field(min_length=1)]] = Field(default_factory=dict)
+    starts: Annotated[list[StartPart], Field(min_length=1)]
+    stages: Annotated[list[StagePart], Field(min_length=1)]
+    required: list[RequiredPart] = Field(default_factory=list)
+    gates: list[GatePart] = Field(default_factory=list)
+    escalations: dict[Slug, LadderPart]
+    measures: list[MeasurePart] = Field(default_factory=list)

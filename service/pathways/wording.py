@@ -1,0 +1,152 @@
+"""Checks a tree against its grammar and says what does not fit in the author's words, at the author's place.
+
+No wording of the validation library passes through: what is not known here gets a sentence of our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from service.pathways.schema import ROWS, Part
+from service.pathways.spelling import listed, suggest
+from service.pathways.yaml_source import Source
+from service.pathways.yaml_tree import Node, Path, plain
+
+Grammar = TypeVar("Grammar", bound=Part)
+WANTED = {
+    "string_type": "one text",
+    "dict_type": "a mapping of 'key: value'",
+    "model_type": "a mapping of 'key: value'",
+    "model_attributes_type": "a mapping of 'key: value'",
+    "list_type": "a list of rows that each begin with '- '",
+}
+
+
+def read_grammar(source: Source, grammar: type[Grammar]) -> Grammar | None:
+    """The file as `grammar` reads it, or None with every misfit reported."""
+    if source.root is None:
+        return None
+    try:
+        read = grammar.model_validate(plain(source.root))
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            _report(source, source.root, grammar, detail)
+        return None
+    except RecursionError:
+        source.report((1, 1), "too-large", "this file is nested too deeply")
+        return None
+    return read
+
+
+def _report(source: Source, root: Node, grammar: type[Part], detail: Any) -> None:
+    loc, kind = tuple(detail["loc"]), detail["type"]
+    context = detail.get("ctx", {})
+    node = _node_at(root, loc)
+    if kind == "missing":
+        _report_missing(source, root, grammar, loc)
+    elif kind == "extra_forbidden":
+        _report_unknown(source, root, grammar, loc)
+    elif kind == "authors-words":
+        place = node.head if loc and loc[-1] == "[key]" else node.place
+        source.report(place, context["code"], context["message"], context["help"])
+    elif kind in {"union_tag_not_found", "union_tag_invalid"}:
+        _report_row(source, node)
+    elif kind == "too_short":
+        source.report(
+            node.head, "no-value", f"{_name(loc)} is empty", "write at least one, or remove the key"
+        )
+    elif kind in WANTED:
+        source.report(node.head, "wrong-shape", f"{_name(loc)} must be {WANTED[kind]}")
+    else:
+        source.report(node.head, "wrong-shape", f"{_name(loc)} cannot be read as it is written")
+
+
+def _report_missing(source: Source, root: Node, grammar: type[Part], loc: Path) -> None:
+    parent = _node_at(root, loc[:-1])
+    if loc[-1] in parent.emptied:
+        return  # reported where it stands without a value
+    noun = _noun(grammar, loc[:-1])
+    source.report(parent.head, "missing-key", f"{noun} needs '{loc[-1]}'", f"add '{loc[-1]}: ...'")
+
+
+def _report_unknown(source: Source, root: Node, grammar: type[Part], loc: Path) -> None:
+    node = _node_at(root, loc)
+    part = part_at(grammar, loc[:-1])
+    keys = [f.alias or name for name, f in part.model_fields.items()] if part else []
+    source.report(node.head, "unknown-key", f"'{_short(loc[-1])}' is not a key of {_noun(grammar, loc[:-1])}",
+                  suggest(str(loc[-1]), keys, "keys"))  # fmt: skip
+
+
+def _report_row(source: Source, node: Node) -> None:
+    kinds = listed(ROWS)
+    if isinstance(node.value, dict):
+        first = next(iter(node.value), "")
+        source.report(
+            node.place, "unknown-row", f"this row names none of {kinds}", suggest(first, ROWS, "rows")
+        )
+    else:
+        source.report(node.place, "wrong-shape", "this row must be a mapping of 'key: value'",
+                      f"begin it with {kinds}")  # fmt: skip
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _name(loc: Path) -> str:
+    words = [step for step in loc if isinstance(step, str) and ":" not in step and step != "[key]"]
+    return f"'{_short(words[-1])}'" if words else "this file"
+
+
+def _node_at(root: Node, loc: Path) -> Node:
+    """The value at a place of the grammar; names of union members and `[key]` are no steps in the file."""
+    node = root
+    for step in loc:
+        node, _ = node.follow((step,))
+    return node
+
+
+def _noun(grammar: type[Part], loc: Path) -> str:
+    part = part_at(grammar, loc)
+    return getattr(part, "noun", "this mapping") if part else "this mapping"
+
+
+def part_at(grammar: type[BaseModel], loc: Path) -> type[BaseModel] | None:
+    """The model that reads the mapping at a place of the grammar."""
+    here: Any = grammar
+    for step in loc:
+        here = _inside(here, step)
+    found = list(_models(here))
+    return found[0] if len(found) == 1 else None
+
+
+def _inside(annotation: Any, step: str | int) -> Any:
+    """The annotation one step further in; a mapping of free names takes any text, a list any number."""
+    if isinstance(step, str) and ":" in step:
+        return _tagged(annotation, step)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return next(
+            (f.annotation for name, f in annotation.model_fields.items() if step in {f.alias, name}), None
+        )
+    arguments = get_args(annotation)
+    if get_origin(annotation) in {list, dict}:
+        return arguments[-1]
+    return next((found for inside in arguments if (found := _inside(inside, step)) is not None), None)
+
+
+def _tagged(annotation: Any, tag: str) -> Any:
+    kind, _, key = tag.partition(":")
+    wanted = ROWS.get(key) if kind == "row" else None
+    return wanted or next(iter(_models(annotation)), None)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for argument in get_args(annotation):
+        yield from _models(argument)
