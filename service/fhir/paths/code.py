@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.fhir.paths.elements import Element, element_type
+from service.fhir.paths.elements import Element, ElementType, element_type
 from service.fhir.paths.items import as_truth
 
 
@@ -33,8 +33,10 @@ Truth = Callable[[Any, Env], bool | None]
 EMPTY: Final[list[Any]] = []
 TRUE: Final[list[Any]] = [True]
 FALSE: Final[list[Any]] = [False]
-ABSENT: Final = Element({}, element_type("Element"), {})
+ABSENT: Final = Element({}, ElementType("Element", {"^": ""}), {})
 """The focus where there is none ({}.iif(...))."""
+UNEXPECTED: Final = object()
+"""What `raw` gives where the JSON is not shaped as the type says (a list, a plain value): neither None nor a value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from service.fhir.paths.code import EMPTY, NOTHING, UNKNOWN, Code, Env, Shape, constant_code, system
 from service.fhir.paths.compile_members import compile_first, step, this_code
 from service.fhir.paths.compile_operators import compile_operation, compile_sign
-from service.fhir.paths.elements import Element, as_resource, is_resource_type, type_names
+from service.fhir.paths.elements import Element, ElementType, element_type, is_resource_type, type_names
 from service.fhir.paths.errors import PathEvaluationError, PathProblem
 from service.fhir.paths.functions import build_call
 from service.fhir.paths.functions_of_types import as_type, is_type
@@ -46,7 +46,8 @@ class CompiledPath:
 
     text: str
     resource_type: str
-    _code: Code
+    _type: ElementType = field(repr=False, compare=False)
+    _code: Code = field(repr=False, compare=False)
 
     def values(
         self, resource: Mapping[str, Any], *, now: datetime, variables: Mapping[str, Any] | None = None
@@ -75,11 +76,11 @@ class CompiledPath:
     ) -> tuple[Element, Env]:
         if now.tzinfo is None:
             raise PathEvaluationError("now must have a time zone")
-        focus = as_resource(resource)
-        if focus.type.name != self.resource_type:
+        if resource.get("resourceType") != self.resource_type:
             raise PathEvaluationError(
-                f"the predicate is about {self.resource_type}, not about {focus.type.name}"
+                f"the predicate is about {self.resource_type}, not about another resource"
             )
+        focus = Element(resource, self._type, resource)
         return focus, Env(focus, now, variables)
 
 
@@ -95,7 +96,12 @@ def compile_path(text: str, resource_type: str, *, variables: frozenset[str] = f
         )
     focus = Shape(frozenset({resource_type}))
     scope = Scope(resource_type=resource_type, variables=variables, focus=focus)
-    return CompiledPath(text=text, resource_type=resource_type, _code=_compile(parse(text), scope))
+    return CompiledPath(
+        text=text,
+        resource_type=resource_type,
+        _type=element_type(resource_type),
+        _code=_compile(parse(text), scope),
+    )
 
 
 def _compile(node: Node, scope: Scope) -> Code:

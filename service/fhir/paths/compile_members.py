@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from service.fhir.paths.code import ABSENT, EMPTY, Code, Env, Shape
+from service.fhir.paths.code import ABSENT, EMPTY, UNEXPECTED, Code, Env, Shape
 from service.fhir.paths.elements import (
     PRIMITIVE_KINDS,
     Element,
@@ -92,11 +92,13 @@ def _run_many(before: Callable[[Any, Env], list[Any]], read: Reader) -> Callable
 
 
 def _raw_step(before: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
-    """The JSON value under a name; a value that is no object is passed on for `run` to judge."""
+    """The JSON value under a name; UNEXPECTED where JSON has no object, so that `run` judges it."""
 
     def raw(focus: Any) -> Any:
         members = before(focus)
-        return members.get(name) if type(members) is dict else members
+        if type(members) is dict:
+            return members.get(name)
+        return None if members is None else UNEXPECTED
 
     return raw
 

@@ -12,6 +12,7 @@ from service.fhir.paths.calendar_arithmetic import TIME_UNITS
 from service.fhir.paths.code import EMPTY, Code, Env, Shape, Truth, boolean_code, system
 from service.fhir.paths.errors import PathEvaluationError, PathProblem
 from service.fhir.paths.items import singleton, system_value
+from service.fhir.paths.logic import LOGIC
 from service.fhir.paths.operators import calculate, contains_item, distinct, equal, equivalent, order
 from service.fhir.paths.quantities import FhirQuantity
 from service.fhir.paths.syntax import Literal, Operation
@@ -32,7 +33,7 @@ def compile_operation(node: Operation, left: Code, right: Code) -> Code:
     """One binary operator. Raises PathProblem where the two sides can never go together."""
     match node.operator:
         case "and" | "or" | "xor" | "implies":
-            return boolean_code(_LOGIC[node.operator](left.truth, right.truth))
+            return boolean_code(LOGIC[node.operator](left.truth, right.truth))
         case "=" | "!=":
             _check_comparable(node, left, right)
             return _equality(left, right, wanted=node.operator == "=")
@@ -49,50 +50,6 @@ def compile_operation(node: Operation, left: Code, right: Code) -> Code:
         case "|":
             return _union(left, right)
     return _arithmetic(node, left, right)
-
-
-def _and(left: Truth, right: Truth) -> Truth:
-    def truth(focus: Any, env: Env) -> bool | None:
-        one = left(focus, env)
-        if one is False:
-            return False
-        other = right(focus, env)
-        return False if other is False else True if one and other else None
-
-    return truth
-
-
-def _or(left: Truth, right: Truth) -> Truth:
-    def truth(focus: Any, env: Env) -> bool | None:
-        one = left(focus, env)
-        if one:
-            return True
-        other = right(focus, env)
-        return True if other else None if one is None or other is None else False
-
-    return truth
-
-
-def _xor(left: Truth, right: Truth) -> Truth:
-    def truth(focus: Any, env: Env) -> bool | None:
-        one, other = left(focus, env), right(focus, env)
-        return None if one is None or other is None else one is not other
-
-    return truth
-
-
-def _implies(left: Truth, right: Truth) -> Truth:
-    def truth(focus: Any, env: Env) -> bool | None:
-        one = left(focus, env)
-        if one is False:
-            return True
-        other = right(focus, env)
-        return True if other else None if one is None else other
-
-    return truth
-
-
-_LOGIC = {"and": _and, "or": _or, "xor": _xor, "implies": _implies}
 
 
 def _families(code: Code) -> frozenset[str] | None:
@@ -275,7 +232,9 @@ def _check_time_unit(node: Operation) -> None:
     if quantity.unit in ambiguous:
         word = ambiguous[quantity.unit]
         raise PathProblem(
-            f"'{quantity.unit}' is no calendar {word}", node.right.column, f"write {quantity.value} {word}s"
+            f"'{quantity.unit}' is no calendar {word}",
+            node.right.column,
+            f"write {FhirQuantity(quantity.value, word, calendar=True)}",
         )
     if quantity.unit not in TIME_UNITS:
         raise PathProblem(

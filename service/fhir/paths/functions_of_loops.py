@@ -60,7 +60,7 @@ def _present(target: Code) -> Truth:
 
     def truth(focus: Any, env: Env) -> bool:
         value = raw(focus)
-        return (value is not None and type(value) is not list) or bool(run(focus, env))
+        return type(value) in (str, dict, bool) or bool(run(focus, env))
 
     return truth
 

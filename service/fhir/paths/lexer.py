@@ -48,7 +48,7 @@ _PATTERN = re.compile(
   | %(?P<variable>[A-Za-z_][A-Za-z0-9_]*)
   | %`(?P<quoted_variable>[^`]*)`
   | %'(?P<string_variable>[^']*)'
-  | (?P<symbol><=|>=|!=|!~|[-+*/=~<>|&.,()\[\]{{}}])
+  | (?P<symbol><=|>=|!=|!~|/(?!\*)|[-+*=~<>|&.,()\[\]{{}}])
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -88,7 +88,7 @@ def tokens_of(text: str) -> list[Token]:
 
 def _token(kind: Kind, text: str, column: int) -> Token:
     if kind in (Kind.STRING, Kind.QUOTED_NAME) and "\\" in text:
-        text = _ESCAPE.sub(lambda match: _unescape(match.group(1), column + match.start()), text)
+        text = _ESCAPE.sub(lambda match: _unescape(match.group(1), column + 1 + match.start()), text)
     return Token(kind, text, column)
 
 
