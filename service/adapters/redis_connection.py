@@ -5,6 +5,8 @@ Nothing is connected until the first command; only that a command failed is repo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +16,8 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from service.ports import InboxUnavailable
 
 WAIT = timedelta(seconds=5)
 """How long a worker waits for one answer of Redis."""
@@ -87,3 +91,15 @@ def connect_async(url: str, *, wait: timedelta = QUICK) -> redis.asyncio.Redis:
         retry=once_more,
         protocol=RESP,
     )
+
+
+NO_ANSWER = "Redis does not answer, so this could not be done. It is tried again; check that Redis runs."
+
+
+@contextmanager
+def told(message: str = NO_ANSWER) -> Iterator[None]:
+    """Whatever is wrong between us and Redis becomes InboxUnavailable with `message`; the cause stays attached."""
+    try:
+        yield
+    except (redis.RedisError, OSError, TimeoutError) as failure:
+        raise InboxUnavailable(message) from failure

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import redis
 
-from service.adapters.redis_connection import Keys
+from service.adapters.redis_connection import Keys, told
 from service.ports import DeadLetter
 
 
@@ -22,23 +22,27 @@ class RedisDeadLetters:
         self._key = keys.dead_letters
 
     def park(self, letter: DeadLetter) -> None:
-        self._client.hset(self._key, letter.id, msgspec.json.encode(letter))
+        with told():
+            self._client.hset(self._key, letter.id, msgspec.json.encode(letter))
 
     def list(self) -> list[DeadLetter]:
         """Oldest first."""
-        letters = [_letter(row) for row in self._client.hvals(self._key)]
+        with told():
+            letters = [_letter(row) for row in self._client.hvals(self._key)]
         return sorted(letters, key=lambda letter: (letter.at, letter.id))
 
     def take(self, letter_id: str) -> DeadLetter | None:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.hget(self._key, letter_id)
         pipeline.hdel(self._key, letter_id)
-        row, _removed = pipeline.execute()
+        with told():
+            row, _removed = pipeline.execute()
         return None if row is None else _letter(row)
 
     def size(self) -> int:
         """How many letters wait."""
-        return int(self._client.hlen(self._key))
+        with told():
+            return int(self._client.hlen(self._key))
 
 
 def _letter(row: bytes) -> DeadLetter:

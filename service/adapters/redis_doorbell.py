@@ -5,14 +5,16 @@ Carries references and tokens, never the content of a notification or of the rec
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import redis
+from kombu.exceptions import OperationalError
 
-from service.adapters.redis_connection import Keys
-from service.ports import Claim
+from service.adapters.redis_connection import NO_ANSWER, Keys, told
+from service.ports import Claim, InboxUnavailable
 
 
 class Job(StrEnum):
@@ -69,20 +71,25 @@ class RedisDoorbell:
 
     def answer_inbox(self) -> None:
         """To be called before the inbox is read: whatever comes in from now on rings again."""
-        self._client.delete(self._keys.bell(INBOX_BELL))
+        with told():
+            self._client.delete(self._keys.bell(INBOX_BELL))
 
     def answer_catch_up(self) -> None:
         """To be called when a catch-up has ended, well or not."""
-        self._client.delete(self._keys.bell(CATCH_UP_BELL))
+        with told():
+            self._client.delete(self._keys.bell(CATCH_UP_BELL))
 
     def _set(self, bell: str, stays: timedelta) -> bool:
-        return bool(self._client.set(self._keys.bell(bell), b"1", nx=True, px=stays))
+        with told():
+            return bool(self._client.set(self._keys.bell(bell), b"1", nx=True, px=stays))
 
     def _publish(self, job: Job, *arguments: str, bell: str | None = None) -> None:
         try:
-            self._celery.send_task(job.value, args=list(arguments), queue=QUEUE_OF[job].value)
-        except Exception:
-            # Whatever kept the message from going out: the bell must not look rung; the failure itself goes up.
+            with told():
+                self._celery.send_task(job.value, args=list(arguments), queue=QUEUE_OF[job].value)
+        except (OperationalError, InboxUnavailable) as failure:
+            # The bell must not look rung when no message went out; should this fail too, it falls silent by itself.
             if bell is not None:
-                self._client.delete(self._keys.bell(bell))
-            raise
+                with suppress(redis.RedisError):
+                    self._client.delete(self._keys.bell(bell))
+            raise InboxUnavailable(NO_ANSWER) from failure

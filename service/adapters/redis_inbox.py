@@ -14,8 +14,8 @@ import msgspec
 import redis
 import redis.asyncio
 
-from service.adapters.redis_connection import Keys
-from service.ports import InboxUnavailable, RawNotification
+from service.adapters.redis_connection import Keys, told
+from service.ports import RawNotification
 
 GROUP = "take-in"
 LEFT_BEHIND_AFTER = timedelta(seconds=30)
@@ -47,22 +47,18 @@ class RedisInbox:
         self._idle = left_behind_after
 
     def append(self, notification: RawNotification) -> str:
-        try:
+        with told(CANNOT_STORE):
             return _text(self._client.xadd(self._keys.inbox, fields_of(notification)))
-        except (redis.RedisError, OSError) as failure:
-            raise InboxUnavailable(CANNOT_STORE) from failure
 
     def take(self, limit: int) -> list[tuple[str, RawNotification]]:
-        try:
+        with told(CANNOT_READ):
             try:
                 return self._take(limit)
             except redis.ResponseError as refusal:
                 if not str(refusal).startswith("NOGROUP"):
                     raise
-                self._make_group()
-                return self._take(limit)
-        except (redis.RedisError, OSError) as failure:
-            raise InboxUnavailable(CANNOT_READ) from failure
+            self._make_group()
+            return self._take(limit)
 
     def done(self, entries: Iterable[str]) -> None:
         ids = list(entries)
@@ -71,16 +67,12 @@ class RedisInbox:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.xack(self._keys.inbox, GROUP, *ids)
         pipeline.xdel(self._keys.inbox, *ids)
-        try:
+        with told(CANNOT_READ):
             pipeline.execute()
-        except (redis.RedisError, OSError) as failure:
-            raise InboxUnavailable(CANNOT_READ) from failure
 
     def size(self) -> int:
-        try:
+        with told(CANNOT_READ):
             return int(self._client.xlen(self._keys.inbox))
-        except (redis.RedisError, OSError) as failure:
-            raise InboxUnavailable(CANNOT_READ) from failure
 
     # --- inside
 
@@ -139,22 +131,18 @@ class AsyncInbox:
 
     async def append(self, notification: RawNotification) -> str:
         """Stores and returns the entry's id; InboxUnavailable when it is not certain to be stored."""
-        try:
+        with told(CANNOT_STORE):
             async with asyncio.timeout(self._within):
                 entry, nobody_rang = await self._store(notification)
-        except (redis.RedisError, OSError, TimeoutError) as failure:
-            raise InboxUnavailable(CANNOT_STORE) from failure
         if nobody_rang and self._ring is not None:
             self._ring_in_background(self._ring)
         return _text(entry)
 
     async def size(self) -> int:
         """How many notifications wait; InboxUnavailable when Redis does not say."""
-        try:
+        with told(CANNOT_READ):
             async with asyncio.timeout(self._within):
                 return int(await self._client.xlen(self._keys.inbox))
-        except (redis.RedisError, OSError, TimeoutError) as failure:
-            raise InboxUnavailable(CANNOT_READ) from failure
 
     async def close(self) -> None:
         """Waits for bells being rung, then closes the connections."""

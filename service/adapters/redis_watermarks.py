@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from service.adapters.redis_connection import Keys
+from service.adapters.redis_connection import Keys, told
 
 
 class RedisWatermarks:
@@ -17,8 +17,10 @@ class RedisWatermarks:
         self._key = keys.watermarks
 
     def get(self, name: str) -> str | None:
-        mark = self._client.hget(self._key, name)
+        with told():
+            mark = self._client.hget(self._key, name)
         return None if mark is None else mark.decode()
 
     def set(self, name: str, value: str) -> None:
-        self._client.hset(self._key, name, value)
+        with told():
+            self._client.hset(self._key, name, value)

@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from service.adapters.redis_connection import Keys
+from service.adapters.redis_connection import Keys, told
 from service.domain.vocabulary import Reference
 from service.ports import Claim
 
@@ -126,7 +126,8 @@ class RedisWorkIndex:
     def wake(self, people: Iterable[Reference], at: datetime) -> None:
         scores = dict.fromkeys(people, at.timestamp())
         if scores:
-            self._client.zadd(self._keys.due, scores, lt=True)
+            with told():
+                self._client.zadd(self._keys.due, scores, lt=True)
 
     def claim(self, now: datetime, limit: int) -> list[Claim]:
         taken = self._run_claim(now.timestamp(), self._lease, limit, self._most)
@@ -148,7 +149,8 @@ class RedisWorkIndex:
         self._run_back_off(claim.person, claim.token, _micros(delay))
 
     def failures(self, person: Reference) -> int:
-        return int(self._client.hget(self._keys.failures, person) or 0)
+        with told():
+            return int(self._client.hget(self._keys.failures, person) or 0)
 
     def size(self) -> int:
         """How many people are due some time or being worked on."""
@@ -159,7 +161,12 @@ class RedisWorkIndex:
         script = self._client.register_script(
             text
         )  # known by its hash; sent again when Redis has forgotten it
-        return lambda *arguments: script(keys=keys, args=arguments)
+
+        def run(*arguments: object) -> Any:
+            with told():
+                return script(keys=keys, args=arguments)
+
+        return run
 
 
 def _micros(length: timedelta) -> int:

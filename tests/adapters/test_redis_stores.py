@@ -1,5 +1,6 @@
 """Dead letters, watermarks and the doorbell on a real server."""
 
+import socket
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,8 +10,9 @@ from service.adapters.redis_connection import Keys, connect
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_watermarks import RedisWatermarks
+from service.adapters.redis_work_index import RedisWorkIndex
 from service.domain.vocabulary import Reference
-from service.ports import Claim, DeadLetter
+from service.ports import Claim, DeadLetter, InboxUnavailable
 from tests.sandbox import HOUSE_NOW
 
 
@@ -61,6 +63,36 @@ def test_a_watermark_is_none_until_it_is_set(client, keys):
     assert marks.get("catch-up") == "2026-03-06T23:30:00Z"
 
 
+def test_without_a_server_everything_says_so_in_one_way(keys):
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        gone = connect(f"redis://127.0.0.1:{reserved.getsockname()[1]}/0")
+        letters, marks, index = (
+            RedisDeadLetters(gone, keys),
+            RedisWatermarks(gone, keys),
+            RedisWorkIndex(gone, keys),
+        )
+        claim = Claim(person=Reference("Patient/1"), token="1")
+        for attempt in (
+            lambda: letters.park(letter()),
+            letters.list,
+            letters.size,
+            lambda: letters.take("a"),
+            lambda: marks.get("a"),
+            lambda: marks.set("a", "b"),
+            lambda: index.wake([claim.person], HOUSE_NOW),
+            lambda: index.claim(HOUSE_NOW, 1),
+            lambda: index.begin(claim),
+            lambda: index.finish(claim, None),
+            lambda: index.back_off(claim, timedelta(1)),
+            lambda: index.failures(claim.person),
+            index.size,
+            RedisDoorbell(gone, keys, Celery()).inbox_has_mail,
+        ):
+            with pytest.raises(InboxUnavailable, match="check that Redis runs"):
+                attempt()
+
+
 class Celery:
     def __init__(self):
         self.sent = []
@@ -106,9 +138,9 @@ def test_one_catch_up_at_a_time(doorbell, celery):
 
 def test_a_bell_that_could_not_be_published_does_not_look_rung(doorbell, celery):
     celery.is_down = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(InboxUnavailable):
         doorbell.inbox_has_mail()
-    with pytest.raises(ConnectionError):
+    with pytest.raises(InboxUnavailable):
         doorbell.catch_up_is_due()
     celery.is_down = False
     doorbell.inbox_has_mail()
