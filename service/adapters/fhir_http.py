@@ -1,0 +1,296 @@
+"""The FHIR record over HTTP (ports.FhirRecord): read, search, create once, update if unchanged, transactions.
+
+Must not decide what to write, and must not believe the server: what it does was probed, every entry's status is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from service.adapters.fhir import bundles
+from service.adapters.fhir.address import (
+    condition_query,
+    condition_search,
+    etag_version,
+    literal,
+    located,
+    query_of,
+)
+from service.adapters.fhir.answers import Answer, failure
+from service.adapters.fhir.client import FhirClient, Request
+from service.adapters.fhir.retry import PASSING
+from service.domain.vocabulary import Reference
+from service.ports import (
+    Capabilities,
+    NotInRecord,
+    RecordFailure,
+    RecordRefused,
+    RecordUnavailable,
+    Resource,
+    Search,
+    VersionConflict,
+    Write,
+    Written,
+)
+
+PAGE = 200
+"""Resources asked for per page; servers cap it as they like."""
+BATCH = 20
+"""Searches in one batch Bundle."""
+MOST_PAGES = 10_000
+
+
+class _AlreadyThere(Exception):
+    """Use this when a search before the next try of a create finds that it has happened."""
+
+    def __init__(self, written: Written) -> None:
+        super().__init__()
+        self.written = written
+
+
+class HttpFhirRecord:
+    """A FHIR R4 server as the record; safe to share between threads."""
+
+    def __init__(self, client: FhirClient, capabilities: Capabilities) -> None:
+        """`capabilities` as `service.adapters.fhir.probe` found them."""
+        self.client = client
+        self._capabilities = capabilities
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    # --- reading
+
+    def read(self, reference: Reference) -> Resource:
+        kind, logical_id = literal(reference)
+        answer = self.client.send(
+            Request(method="GET", url=self.client.base.below(f"{kind}/{logical_id}"), doing=f"GET {kind}")
+        )
+        return _resource(answer, f"GET {kind}")
+
+    def search(self, search: Search) -> Iterator[Resource]:
+        url = self.client.base.below(f"{search.kind}?{query_of(search, PAGE)}")
+        yield from self._pages(search, self._page(search, url))
+
+    def search_all(self, searches: Sequence[Search]) -> list[list[Resource]]:
+        if not self._capabilities.batch or len(searches) < 2:
+            return [list(self.search(search)) for search in searches]
+        chunks = [searches[i : i + BATCH] for i in range(0, len(searches), BATCH)]
+        return [found for chunk in chunks for found in self._batch(chunk)]
+
+    def _batch(self, searches: Sequence[Search]) -> list[list[Resource]]:
+        urls = [f"{search.kind}?{query_of(search, PAGE)}" for search in searches]
+        answer = self.client.send(
+            Request(method="POST", url=self.client.base.url, doing="POST batch", body=bundles.batch(urls))
+        )
+        if not answer.good:
+            raise failure(answer, "POST batch")
+        entries = bundles.responses(answer, len(searches), "POST batch")
+        return [self._found(search, entry) for search, entry in zip(searches, entries, strict=True)]
+
+    def _found(self, search: Search, entry: Answer) -> list[Resource]:
+        if entry.status in PASSING or (entry.good and entry.body is None):
+            return list(self.search(search))  # with all its retries, alone
+        if not entry.good:
+            raise _refused_search(entry, search)
+        return list(self._pages(search, entry.body))
+
+    def _page(self, search: Search, url: str) -> Mapping[str, Any]:
+        answer = self.client.send(
+            Request(method="GET", url=url, doing=f"GET {search.kind}?", headers={"Prefer": "handling=strict"})
+        )
+        if not answer.good:
+            raise _refused_search(answer, search)
+        return _resource(answer, f"GET {search.kind}?")
+
+    def _pages(self, search: Search, page: Mapping[str, Any]) -> Iterator[Resource]:
+        seen: set[tuple[object, object]] = set()
+        visited: set[str] = set()
+        for _ in range(MOST_PAGES):
+            for resource in bundles.matches(page, search):
+                key = (resource.get("resourceType"), resource.get("id"))
+                if key not in seen:  # pages shift while others write, and includes repeat on every page
+                    seen.add(key)
+                    yield resource
+            link = bundles.next_link(page)
+            if link is None:
+                return
+            url = self.client.base.next_page(link)
+            if url in visited:
+                break
+            visited.add(url)
+            page = self._page(search, url)
+        raise RecordRefused(
+            f"GET {search.kind}?: the FHIR server's pages never end. Report it to its operator."
+        )
+
+    # --- writing
+
+    def create(self, write: Write) -> Written:
+        kind = _kind(write)
+        if write.create_if_none is None:
+            return self._post(kind, write, None)
+        if not self._capabilities.conditional_create:
+            already = self._existing(kind, write.create_if_none)
+            if already is not None:
+                return already
+        try:
+            return self._post(kind, write, write.create_if_none)
+        except _AlreadyThere as found:
+            return found.written
+
+    def update(self, write: Write) -> Written:
+        kind, logical_id = literal(write.full_url)
+        doing = f"PUT {kind}"
+        if write.if_match is not None and not self._capabilities.if_match:
+            self._check_version(write)
+        request = Request(
+            method="PUT",
+            url=self.client.base.below(f"{kind}/{logical_id}"),
+            doing=doing,
+            body={**write.resource, "id": logical_id},
+            headers={} if write.if_match is None else {"If-Match": f'W/"{write.if_match}"'},
+            writes=True,
+            retry_on=PASSING | {409},
+            before_retry=lambda status: self._check_version(write) if status in {None, 409} else None,
+        )
+        answer = self.client.send(request)
+        if not answer.good:
+            raise failure(answer, doing, fenced=write.if_match is not None)
+        return self._written(answer, Reference(write.full_url), created=answer.status == 201)
+
+    def transact(self, writes: Sequence[Write]) -> list[Written | RecordFailure]:
+        answer = self.client.send(
+            Request(
+                method="POST",
+                url=self.client.base.url,
+                doing="POST transaction",
+                body=bundles.transaction(writes),
+                writes=True,
+                repeatable=all(write.create_if_none or write.if_match for write in writes),
+                retry_on=PASSING | {409},
+            )
+        )
+        if not answer.good:
+            raise failure(answer, "POST transaction", fenced=any(write.if_match for write in writes))
+        entries = bundles.responses(answer, len(writes), "POST transaction")
+        return [self._entry(write, entry) for write, entry in zip(writes, entries, strict=True)]
+
+    def _entry(self, write: Write, entry: Answer) -> Written | RecordFailure:
+        if not entry.good and entry.status != 304:
+            doing = f"{'PUT' if write.create_if_none is None and write.if_match else 'POST'} {_kind(write)}"
+            return failure(entry, f"{doing} in a transaction", fenced=write.if_match is not None)
+        try:
+            if "/" in write.full_url:
+                return self._written(entry, Reference(write.full_url), created=entry.status == 201)
+            return self._created(entry, write, write.create_if_none)
+        except RecordFailure as problem:
+            return problem
+
+    def _post(self, kind: str, write: Write, condition: str | None) -> Written:
+        doing = f"POST {kind}"
+        headers = {} if condition is None else {"If-None-Exist": condition_query(kind, condition)}
+        answer = self.client.send(
+            Request(
+                method="POST",
+                url=self.client.base.below(kind),
+                doing=doing,
+                body=write.resource,
+                headers=headers,
+                writes=True,
+                repeatable=condition is not None,
+                retry_on=frozenset({429}) if condition is None else PASSING | {409, 412},
+                before_retry=lambda _status: self._stop_if_there(kind, condition),
+            )
+        )
+        if not answer.good and answer.status != 304:
+            problem = failure(answer, doing)
+            if isinstance(problem, NotInRecord):  # the type itself is unknown to this server
+                raise RecordRefused(f"{problem} Is {kind} supported there?", status=answer.status)
+            raise problem
+        return self._created(answer, write, condition)
+
+    def _created(self, answer: Answer, write: Write, condition: str | None) -> Written:
+        """Who was created, from Location or body; looked up when the server answers with neither."""
+        place = located(answer.headers.get("location", ""))
+        body = answer.body if isinstance(answer.body, Mapping) else {}
+        kind = _kind(write)
+        if place is not None and place[0].startswith(f"{kind}/"):
+            return self._written(answer, Reference(place[0]), created=answer.status == 201)
+        if body.get("resourceType") == kind and body.get("id"):
+            return self._written(answer, Reference(f"{kind}/{body['id']}"), created=answer.status == 201)
+        found = self._existing(kind, condition) if condition is not None else None
+        if found is None:
+            raise RecordUnavailable(
+                f"POST {kind}: the FHIR server did not say where it put the resource. Try again later."
+            )
+        return Written(reference=found.reference, version=found.version, created=answer.status == 201)
+
+    def _written(self, answer: Answer, reference: Reference, *, created: bool) -> Written:
+        place = located(answer.headers.get("location", ""))
+        body = answer.body if isinstance(answer.body, Mapping) else {}
+        version = etag_version(answer.headers.get("etag", "")) or (place[1] if place else None)
+        if version is None and f"{body.get('resourceType')}/{body.get('id')}" == reference:
+            version = _version(body)
+        return Written(
+            reference=reference, version=version or _version(self.read(reference)), created=created
+        )
+
+    def _existing(self, kind: str, condition: str) -> Written | None:
+        """The oldest match of a condition: on a server without conditional creates there may be several."""
+        matches = [r for r in self.search(condition_search(kind, condition)) if r.get("resourceType") == kind]
+        if not matches:
+            return None
+        oldest = min(matches, key=lambda r: (str(r.get("meta", {}).get("lastUpdated")), str(r.get("id"))))
+        return Written(reference=Reference(f"{kind}/{oldest['id']}"), version=_version(oldest), created=False)
+
+    def _stop_if_there(self, kind: str, condition: str | None) -> None:
+        if condition is None or self._capabilities.conditional_create:
+            return
+        already = self._existing(kind, condition)
+        if already is not None:
+            raise _AlreadyThere(already)
+
+    def _check_version(self, write: Write) -> None:
+        """Compare before writing where the server does not, and tell a lost race from a busy server."""
+        if write.if_match is None:
+            return
+        if _version(self.read(Reference(write.full_url))) != write.if_match:
+            raise VersionConflict(
+                f"PUT {_kind(write)}: somebody else wrote this resource meanwhile. Read again and decide again.",
+                status=409,
+            )
+
+
+def _kind(write: Write) -> str:
+    return str(write.resource.get("resourceType", ""))
+
+
+def _version(resource: Resource) -> str:
+    version = resource.get("meta", {}).get("versionId")
+    if not version:
+        raise RecordRefused(
+            f"GET {resource.get('resourceType')}: the FHIR server keeps no versionId, so updates cannot be made safe."
+            " Switch versioning on for this resource type."
+        )
+    return str(version)
+
+
+def _resource(answer: Answer, doing: str) -> Mapping[str, Any]:
+    if not answer.good:
+        raise failure(answer, doing)
+    if not isinstance(answer.body, Mapping) or "resourceType" not in answer.body:
+        raise RecordUnavailable(
+            f"{doing}: the answer is not a FHIR resource. Try again later.", status=answer.status
+        )
+    return answer.body
+
+
+def _refused_search(answer: Answer, search: Search) -> RecordFailure:
+    names = ", ".join(dict.fromkeys(name for name, _ in search.params))
+    problem = failure(answer, f"GET {search.kind}? by {names}")
+    if isinstance(problem, NotInRecord):
+        return RecordRefused(f"{problem} Is {search.kind} supported there?", status=answer.status)
+    return problem

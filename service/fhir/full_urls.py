@@ -1,0 +1,87 @@
+"""References to resources that do not exist yet: `urn:uuid:` full URLs, resolved or left out as a plan is written.
+
+Pure; never changes the resource it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from service.ports import Resource
+
+_DROPPED = object()
+_HOLLOW = object()
+"""An element that lost its Reference; the nearest list item around it goes with it."""
+
+
+def full_urls(resource: Resource) -> frozenset[str]:
+    """Every `urn:uuid:` that a Reference of the resource (or of its contained resources) points to."""
+    return frozenset(_pointed_to(resource))
+
+
+def resolved(resource: Resource, known: Mapping[str, str]) -> dict[str, Any]:
+    """A copy whose References to full URLs in `known` are `Type/id`; others stay."""
+    copy: dict[str, Any] = _resolved(resource, known)
+    return copy
+
+
+def without(resource: Resource, unknown: Collection[str]) -> dict[str, Any]:
+    """A copy without References to `unknown` full URLs.
+
+    The list item that holds such a Reference is left out as a whole (an `activity`, an `input`, an extension);
+    a Reference that stands alone (`focus`) is left out by itself. A list that becomes empty disappears.
+    """
+    copy = {}
+    for name, value in resource.items():
+        kept = _without(value, unknown)
+        if kept is not _DROPPED and kept is not _HOLLOW:
+            copy[name] = kept
+    return copy
+
+
+def _pointed_to(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        target = value.get("reference")
+        if isinstance(target, str) and target.startswith("urn:uuid:"):
+            yield target
+        for each in value.values():
+            yield from _pointed_to(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _pointed_to(each)
+
+
+def _resolved(value: Any, known: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        copy = {name: _resolved(each, known) for name, each in value.items()}
+        target = copy.get("reference")
+        if isinstance(target, str) and target in known:
+            copy["reference"] = known[target]
+        return copy
+    if isinstance(value, list | tuple):
+        return [_resolved(each, known) for each in value]
+    return value
+
+
+def _without(value: Any, unknown: Collection[str]) -> Any:
+    if isinstance(value, Mapping):
+        return _mapping_without(value, unknown)
+    if isinstance(value, list | tuple):
+        kept = [each for each in (_without(item, unknown) for item in value) if each is not _HOLLOW]
+        return kept or (_DROPPED if value else [])
+    return value
+
+
+def _mapping_without(value: Mapping[str, Any], unknown: Collection[str]) -> Any:
+    target = value.get("reference")
+    if isinstance(target, str) and target in unknown:
+        return _HOLLOW
+    copy = {}
+    for name, each in value.items():
+        kept = _without(each, unknown)
+        if kept is _HOLLOW:
+            return _HOLLOW
+        if kept is not _DROPPED:
+            copy[name] = kept
+    return copy
