@@ -58,8 +58,6 @@ class Shape:
 def kind_of_type(name: str) -> str:
     if name.startswith("System."):
         return name.removeprefix("System.")
-    if name == "String":
-        return name
     return element_type(name).kind or name
 
 

@@ -43,7 +43,7 @@ _PRIMITIVE_BASES = {
     **dict.fromkeys(("url", "canonical", "oid", "uuid"), "uri"),
     **dict.fromkeys(("positiveInt", "unsignedInt"), "integer"),
 }
-_TYPE_INFO = {"^": "", "namespace": "String", "name": "String"}
+_TYPE_INFO = {"^": "", "namespace": "string", "name": "string"}
 """What type() answers: not in the FHIR tables, but read like any element."""
 
 
@@ -116,7 +116,7 @@ def _table() -> Mapping[str, Mapping[str, str]]:
     table: dict[str, Mapping[str, str]] = json.loads(text)
     extra = {"id": "string", "extension": "Extension*"}
     primitives = {name: {"^": _PRIMITIVE_BASES.get(name, "Element"), **extra} for name in PRIMITIVE_KINDS}
-    return {**table, **primitives, "TypeInfo": _TYPE_INFO, "String": {"^": ""}}
+    return {**table, **primitives, "TypeInfo": _TYPE_INFO}
 
 
 @cache
@@ -156,8 +156,6 @@ def _reader(name: str, type_name: str) -> Reader:
         return _primitive_reader(name, type_name)
     if type_name == "Resource":
         return lambda owner: [as_resource(value) for value in _objects(owner.members.get(name))]
-    if type_name == "String":  # only in TypeInfo, whose members are System values
-        return lambda owner: [owner.members[name]]
     return _complex_reader(name, type_name)
 
 

@@ -17,7 +17,7 @@ from service.fhir.paths.scope import Invocation, did_you_mean
 from service.fhir.paths.syntax import Member, Node
 
 _SYSTEM = frozenset({"String", "Boolean", "Integer", "Decimal", "Date", "DateTime", "Time", "Quantity"})
-_HIDDEN = frozenset({"TypeInfo", "String"})
+_HIDDEN = frozenset({"TypeInfo"})
 
 
 @dataclass(frozen=True, slots=True)

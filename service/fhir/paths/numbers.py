@@ -8,6 +8,8 @@ from service.fhir.paths.errors import PathEvaluationError
 from service.fhir.paths.quantities import FhirQuantity
 
 Number = int | Decimal
+DIGITS = 28
+"""Of Python's default decimal context, and what FHIRPath asks for (N1, section 4.1.5: at least 28)."""
 
 
 def absolute(value: Number | FhirQuantity) -> Number | FhirQuantity:
@@ -35,7 +37,7 @@ def square_root(value: Number) -> Decimal | None:
 
 
 def exponential(value: Number) -> Decimal:
-    return Decimal(value).exp()
+    return _bounded(Decimal(value).exp())
 
 
 def natural_logarithm(value: Number) -> Decimal | None:
@@ -52,6 +54,13 @@ def logarithm(value: Number, base: Number) -> Decimal | None:
 def power(value: Number, exponent: Number) -> Number | None:
     if value < 0 and exponent != int(exponent):
         return None
-    result = Decimal(value) ** Decimal(exponent)
+    result = _bounded(Decimal(value) ** Decimal(exponent))
     whole = isinstance(value, int) and isinstance(exponent, int) and exponent >= 0
-    return int(result) if whole and result.adjusted() < 28 else result
+    return int(result) if whole else result
+
+
+def _bounded(value: Decimal) -> Decimal:
+    """Beyond the digits that are kept exactly, a number is a mistake, and turning it into an int could take for ever."""
+    if value.adjusted() >= DIGITS:
+        raise PathEvaluationError(f"a number has more than {DIGITS} digits")
+    return value

@@ -198,7 +198,14 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def contains_item(items: list[Any], item: Any) -> bool:
-    return any(same(one, item) for one in items)
+    return any(same(one, item) or _identical(one, item) for one in items)
+
+
+def _identical(left: Any, right: Any) -> bool:
+    """Elements without a value (only extensions) equal nothing under `=`, but the same one twice is still one."""
+    if type(left) is not Element or type(right) is not Element:
+        return False
+    return left.data == right.data and left.members == right.members and left.type is right.type
 
 
 def distinct(items: list[Any]) -> list[Any]:

@@ -209,6 +209,14 @@ def test_an_element_with_only_an_extension_exists_without_a_value() -> None:
     assert values("status", encounter) == []
 
 
+def test_the_same_element_without_a_value_is_one_and_ends_a_repeat() -> None:
+    encounter = {"resourceType": "Encounter", "_status": TRANSLATED, "length": {"unit": "minutes"}}
+
+    assert holds("(status | status).count() = 1", encounter)
+    assert holds("(length | length).count() = 1", encounter)
+    assert holds("status.repeat($this).count() = 1", encounter)
+
+
 def test_values_are_plain_python() -> None:
     assert values("component.value", OBSERVATION) == [2, 0, "declined"]
     assert values("value.value", OBSERVATION) == [Decimal(17)]
