@@ -18,7 +18,7 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 # FHIR R4 2.24.0.1 (id) and the shape of resource type names; some servers repeat the type (`Encounter/Encounter/1`).
 # `.` and `..` are lawful ids but would climb out of the type's path in a URL.
 _RELATIVE = re.compile(
-    r"(?P<type>[A-Z][A-Za-z]{1,63})/(?:(?P=type)/)?(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(?P<type>[A-Z][A-Za-z]{1,63})/(?:(?P=type)/)?(?!\.{1,2}(?:/|\Z))(?P<id>[A-Za-z0-9\-.]{1,64})"
     r"(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?\Z"
 )
 
