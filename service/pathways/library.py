@@ -6,7 +6,7 @@ A pathway file with an error never becomes a Pathway; the others still load.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from service.domain.due import WorkingCalendar
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import PathwayId, RoleId
 from service.pathways.build import build
+from service.pathways.cases import Case, case_files, check_case_file, read_case
 from service.pathways.checks import check_pathway
 from service.pathways.problems import Problem, Severity, sorted_problems
 from service.pathways.schema import PathwayFile
@@ -87,3 +88,31 @@ def read_pathway(
                       f"correct {files} first", Severity.ERROR)  # fmt: skip
         return None
     return build(read, shared, compiler)
+
+
+def check_folder(folder: Path, compiler: PathCompiler, *, today: date) -> tuple[Problem, ...]:
+    """All problems of all files of a mappings folder, worked cases included, by file and place."""
+    library = load_library(folder, compiler, today=today)
+    found = list(library.problems)
+    for path in pathway_files(folder):
+        pathway = library.pathways.get(PathwayId(path.parent.name))
+        for case in case_files(path.parent):
+            found += check_case_file(case, pathway)
+    return sorted_problems(found)
+
+
+def check_file(file: Path, compiler: PathCompiler, *, today: date) -> tuple[Problem, ...]:
+    """The problems of one file of a mappings folder, judged together with the files it refers to."""
+    folder = next((p for p in file.absolute().parents if (p / "roles.yaml").is_file()), file.parent)
+    shown_as = file.absolute().as_posix()
+    found = check_folder(folder, compiler, today=today)
+    return tuple(replace(p, file=file.as_posix()) for p in found if p.file == shown_as)
+
+
+def read_cases(folder: Path, library: Library) -> dict[PathwayId, list[Case]]:
+    """The sound worked cases of every pathway of the library; check_folder tells of the others."""
+    cases: dict[PathwayId, list[Case]] = {}
+    for pathway in library.pathways.values():
+        read = [read_case(path, pathway)[0] for path in case_files(folder / "pathways" / pathway.id)]
+        cases[pathway.id] = [case for case in read if case is not None]
+    return cases

@@ -6,13 +6,13 @@ Each type also says what an editor's schema should expect. Never guesses: what i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, time
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from service.domain.due import Unit, Within
 from service.pathways.spelling import did_you_mean, listed
@@ -151,17 +151,27 @@ def read_opening(value: Any) -> tuple[time, time]:
     return opens, closes
 
 
-def one_of(noun: str, choices: tuple[str, ...]) -> Callable[[Any], str]:
-    """A reader that takes one of a few words."""
+@dataclass(frozen=True)
+class OneOf:
+    """Annotation of a text that is one of a few words; `noun` completes "'x' is not ..."."""
 
-    def read(value: Any) -> str:
+    noun: str
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, _kind: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"enum": list(self.words)}
+
+    def _read(self, value: Any) -> str:
         text = a_text(value)
-        if text not in choices:
-            help_text = did_you_mean(text, choices) or f"write {listed(choices)}"
-            raise refuse("bad-choice", f"{shown(text)} is not {noun}", help_text)
+        if text not in self.words:
+            help_text = did_you_mean(text, self.words) or f"write {listed(self.words)}"
+            raise refuse("bad-choice", f"{shown(text)} is not {self.noun}", help_text)
         return text
-
-    return read
 
 
 def _string(pattern: str = "", **more: Any) -> WithJsonSchema:

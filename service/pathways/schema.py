@@ -9,18 +9,16 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
 from service.domain.pathway import EscalationState, IfUnmet, TaskState
 from service.domain.vocabulary import Priority
-from service.pathways.scalars import Count, Day, Duration, Slug, Text, Version, YesNo, one_of, refuse
+from service.pathways.scalars import Count, Day, Duration, OneOf, Slug, Text, Version, YesNo, refuse
 
 
 def kebab(name: str) -> str:
@@ -36,13 +34,8 @@ class Part(BaseModel):
     noun: ClassVar[str] = "this mapping"  # type: ignore[pydantic-alias]
 
 
-def choice(noun: str, words: tuple[str, ...]) -> Any:
-    """Annotations of a text that is one of a few words."""
-    return Annotated[str, BeforeValidator(one_of(noun, words)), WithJsonSchema({"enum": list(words)})]
-
-
 PRIORITIES = tuple(p.value for p in Priority)
-PriorityWord = choice("a priority", PRIORITIES)
+PriorityWord = Annotated[str, OneOf("a priority", PRIORITIES)]
 Coded = dict[Text, Slug]
 
 
@@ -62,7 +55,7 @@ class RecordRow(Part):
     when: Text | None = None
     coded: Annotated[Coded, Field(min_length=1)] | None = None
     linked_by: Text | None = None
-    counts: choice("a way to count", ("since-start", "ever")) | None = None  # type: ignore[valid-type]
+    counts: Annotated[str, OneOf("a way to count", ("since-start", "ever"))] | None = None
 
     @model_validator(mode="after")
     def says_something(self) -> RecordRow:
@@ -74,7 +67,7 @@ class RecordRow(Part):
 class TaskRow(Part):
     noun: ClassVar[str] = "a row about a task"
     task: Slug
-    is_: choice("a state of a task", tuple(s.value for s in TaskState))  # type: ignore[valid-type]
+    is_: Annotated[str, OneOf("a state of a task", tuple(s.value for s in TaskState))]
 
 
 class RecordedRow(Part):
@@ -91,7 +84,7 @@ class StageRow(Part):
 class EscalationRow(Part):
     noun: ClassVar[str] = "a row about an escalation"
     escalation: Slug
-    is_: choice("a state of an escalation", tuple(s.value for s in EscalationState))  # type: ignore[valid-type]
+    is_: Annotated[str, OneOf("a state of an escalation", tuple(s.value for s in EscalationState))]
 
 
 ROWS: dict[str, type[Part]] = {
@@ -199,8 +192,8 @@ class TaskPart(Part):
     owner: Slug
     accept_within: Duration
     due_in: DueIn
-    clock: choice("a clock", ("start", "stage", "opened")) = "start"  # type: ignore[valid-type]
-    priority: PriorityWord = "routine"  # type: ignore[valid-type]
+    clock: Annotated[str, OneOf("a clock", ("start", "stage", "opened"))] = "start"
+    priority: PriorityWord = "routine"
     opens_when: Rows | None = None
     opens_after: Duration | None = None
     done_when: Rows | None = None
@@ -236,7 +229,7 @@ class GatePart(Part):
     before: Slug
     needs: Rows
     applies_when: Rows | None = None
-    if_unmet: choice("known for an unmet gate", tuple(i.value for i in IfUnmet)) = "hold"  # type: ignore[valid-type]
+    if_unmet: Annotated[str, OneOf("known for an unmet gate", tuple(i.value for i in IfUnmet))] = "hold"
     waived_by: list[Slug] = Field(default_factory=list)
     why: Slug
 
@@ -246,7 +239,7 @@ class RungPart(Part):
     after: Duration
     notify: Slug | None = None
     reassign_to: Slug | None = None
-    priority: PriorityWord  # type: ignore[valid-type]
+    priority: PriorityWord
     respond_within: Duration
     plan: list[Text] = Field(default_factory=list)
 
@@ -274,7 +267,7 @@ class MeasurePart(Part):
     exclusion: Rows | None = None
     numerator: Rows
     within: Duration | None = None
-    same_day: choice("known for same-day", ("counts", "does-not-count")) = "counts"  # type: ignore[valid-type]
+    same_day: Annotated[str, OneOf("known for same-day", ("counts", "does-not-count"))] = "counts"
     why: Slug
 
 
@@ -285,7 +278,7 @@ class PathwayFile(Part):
     pathway: Slug
     title: Text
     version: Version
-    status: choice("a status", ("draft", "active", "retired"))  # type: ignore[valid-type]
+    status: Annotated[str, OneOf("a status", ("draft", "active", "retired"))]
     calendar: Slug
     lead: Slug
     governance: Governance

@@ -1,0 +1,58 @@
+"""The stages of a pathway as a Mermaid flowchart: what leads to what, and what must be true first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.domain.pathway import InRecord, Need, OnEscalation, OnField, OnStage, OnTask, Pathway
+
+ESCAPES = (('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("`", "'"), ("|", "/"))
+
+
+def stage_picture(pathway: Pathway) -> Iterator[str]:
+    """Lines of a Mermaid flowchart, without the fence."""
+    names = _Names(pathway)
+    yield "flowchart TD"
+    for number, stage in enumerate(pathway.stages):
+        opening, closing = ("([", "])") if stage.final else ("[", "]")
+        yield f'  s{number}{opening}"{_safe(stage.title)}"{closing}'
+    yield '  begin(("start")) --> s0'
+    for number, stage in enumerate(pathway.stages):
+        # A dict keeps the order and drops repeated arrows.
+        for origin, label in dict.fromkeys(names.way(need, number) for need in stage.enter):
+            yield f'  s{origin} -->|"{_safe(label)}"| s{number}'
+    for number, gate in enumerate(pathway.gates):
+        yield f'  g{number}{{{{"{_safe(gate.title)}"}}}} -.- s{names.numbers[gate.before]}'
+
+
+class _Names:
+    """Numbers and titles of everything an arrow may come from."""
+
+    def __init__(self, pathway: Pathway) -> None:
+        self.numbers = {stage.id: number for number, stage in enumerate(pathway.stages)}
+        self.homes = {task.id: n for n, stage in enumerate(pathway.stages) for task in stage.tasks}
+        self.tasks = {task.id: task.title for stage in pathway.stages for task in stage.tasks}
+        self.fields = {one.id: one.title for one in pathway.required}
+
+    def way(self, need: Need, number: int) -> tuple[int, str]:
+        """(stage, label) an arrow begins with; what the record alone decides is drawn from the stage before."""
+        match need:
+            case OnTask():
+                return self.homes[need.task], f"{self.tasks[need.task]}: {need.state.value}"
+            case OnEscalation():
+                return self.homes[need.task], f"escalation of {self.tasks[need.task]}: {need.state.value}"
+            case OnStage():
+                return self.numbers[need.stage], "entered"
+            case OnField():
+                said = f": {' or '.join(need.says)}" if need.says else ""
+                return number - 1, f"{self.fields[need.field]}{said}"
+            case InRecord():
+                return number - 1, f"{need.condition.kind} in the record"
+
+
+def _safe(text: str) -> str:
+    """Text that cannot end a Mermaid label or begin markup."""
+    flat = " ".join(text.split()).replace("#", "#35;")
+    for sign, escaped in ESCAPES:
+        flat = flat.replace(sign, escaped)
+    return flat
