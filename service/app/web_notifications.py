@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from time import perf_counter
 from typing import Any
 
@@ -132,20 +133,22 @@ class Bell:
 def notification_routes(intake: Intake) -> APIRouter:
     """`/notifications/{token}` and what senders append to it, with and without a trailing slash (never a redirect)."""
     router = APIRouter(tags=["notifications"])
-    for path, shown in _PATHS.items():
+    for (path, shown), method in product(_PATHS.items(), step.METHODS):
         router.add_api_route(
             path,
             intake.notified,
-            methods=list(step.METHODS),
+            methods=[method],
             response_class=Response,
             summary="Receive one notification of a FHIR Subscription",
             description=_ABOUT,
             responses=_RESPONSES,
             include_in_schema=shown,
             openapi_extra=_REQUEST,
-            # One operation id per path and method would be generated from a set, in random order.
-            generate_unique_id_function=lambda route: f"notify{route.path_format.count('/')}",
+            operation_id=f"{method.lower()}-{'resource' if '{id}' in path else 'notification'}",
         )
+    for path in _PATHS:
+        # Answered by the receive step too, so that Allow names every method and an unknown token stays unknown.
+        router.add_api_route(path, intake.notified, methods=list(_REFUSED_METHODS), include_in_schema=False)
     return router
 
 
@@ -154,6 +157,7 @@ def _path(params: Mapping[str, str]) -> str:
     return f"{kind}/{id_}" if id_ else kind
 
 
+_REFUSED_METHODS = ("GET", "HEAD", "OPTIONS", "PATCH", "TRACE")
 _PATHS = {
     "/notifications/{token}": True,
     "/notifications/{token}/": False,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.vocabulary import Reference
 from service.fhir.notifications import Kind, NotificationProblem, Parsed, ResourceChange, parse
 from service.ports import RawNotification
 
@@ -150,25 +151,25 @@ def test_the_path_is_followed_when_the_body_says_otherwise() -> None:
 def test_a_posted_resource_names_itself() -> None:
     [change] = understood(ENCOUNTER).changes
 
-    assert change == ResourceChange(reference="Encounter/e1", resource=ENCOUNTER)
+    assert change == ResourceChange(reference=Reference("Encounter/e1"), resource=ENCOUNTER)
 
 
 def test_a_put_without_body_still_names_its_path() -> None:
     assert understood(method="PUT", path="Encounter/e1").changes == (
-        ResourceChange(reference="Encounter/e1"),
+        ResourceChange(reference=Reference("Encounter/e1")),
     )
 
 
 def test_a_delete_names_its_path() -> None:
     parsed = understood(method="DELETE", path="Encounter/e1")
 
-    assert parsed.changes == (ResourceChange(reference="Encounter/e1", deleted=True),)
+    assert parsed.changes == (ResourceChange(reference=Reference("Encounter/e1"), deleted=True),)
 
 
 def test_a_deletion_told_in_a_header_is_understood() -> None:
     parsed = understood(b"{}", **{"x-medplum-deleted-resource": "Task/t1"})
 
-    assert parsed.changes == (ResourceChange(reference="Task/t1", deleted=True),)
+    assert parsed.changes == (ResourceChange(reference=Reference("Task/t1"), deleted=True),)
 
 
 def test_a_resource_carried_with_its_deletion_is_deleted() -> None:

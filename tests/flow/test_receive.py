@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -114,7 +115,7 @@ def test_the_media_type_of_nothing_does_not_matter() -> None:
 
 # --- refused ----------------------------------------------------------------------------------------------------
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "malformed": (
         {"body": b'{"resourceType":'},
         "400 error structure: The body is not well-formed JSON. Send the notification as FHIR JSON in UTF-8.",

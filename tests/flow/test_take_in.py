@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.fhir.parked import unpacked
 from service.flow.take_in import Skip, TakenIn, take_in
-from service.ports import NotInRecord, RawNotification, RecordRefused, RecordUnavailable
+from service.ports import FhirRecord, NotInRecord, RawNotification, RecordRefused, RecordUnavailable
 from tests.fakes import FakeDeadLetters, FakeInbox, FakeWatermarks, FakeWorkIndex, ManualClock
 
 BASE = "https://record.example/fhir"
@@ -74,7 +75,7 @@ class Site:
 
     def take_in(self, limit: int = 100) -> TakenIn:
         return take_in(
-            self.inbox, self.index, self.record, self.letters, self.clock,
+            self.inbox, self.index, cast("FhirRecord", self.record), self.letters, self.clock,
             watermarks=self.marks, catch_up=self._catch_up, base_url=BASE, limit=limit,
         )  # fmt: skip
 
