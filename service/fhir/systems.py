@@ -61,6 +61,9 @@ ENDED_REASON = extension_url("ended-reason")
 REVISION = extension_url("revision")
 # On a follow-up Task:
 ACCEPT_BY = extension_url("accept-by")
+STATUS_SINCE = extension_url("status-since")
+"""Written with every change of ours that lets others' work stand: {status, since, answered, noted}. Task.lastModified
+moves with each write; this keeps when the status began and when its owner last answered."""
 # On an escalation CarePlan; MISSED_AT also on its response Tasks, so that a half-written escalation keeps its clock:
 CAUSE = extension_url("escalation-cause")
 MISSED_AT = extension_url("missed-at")

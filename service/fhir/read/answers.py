@@ -44,11 +44,6 @@ def waived(
         yield Waived(gate=gate, reason=reason, by=owner, roles=roles, at=at)
 
 
-def answered_codes(task: Resource) -> tuple[str, ...]:
-    """Every field and gate that a Task's output answers."""
-    return tuple(code for system in (REQUIRED_FIELD, GATE) for code, _ in _outputs(task, system))
-
-
 def _outputs(task: Resource, system: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for output in mappings(task.get("output")):
         for found_in, code in codings(output.get("type")):

@@ -5,18 +5,18 @@ A crash can leave any of the three missing; what is there is read, so that the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from service.domain.evidence import EscalationSeen, RungSeen
-from service.domain.vocabulary import FollowUpStatus, PlanStatus, Reference
+from service.domain.vocabulary import FollowUpStatus, PlanStatus, Reference, RoleId
 from service.fhir import systems
-from service.fhir.read.answers import answered_codes
+from service.fhir.read.answers import recorded, waived
 from service.fhir.read.elements import Notes, code_of, extension_value, own_identifier, own_reference
-from service.fhir.read.follow_ups import changed, due, opened
+from service.fhir.read.follow_ups import answered, changed, due, opened
 from service.fhir.read.identifiers import named
-from service.fhir.references import mapping, referred, version_of
+from service.fhir.references import identifier_values, mapping, mappings, referred, version_of
 from service.fhir.times import parse_time
 from service.ports import Resource
 
@@ -30,6 +30,8 @@ class PlanSeen:
     version: str
     status: PlanStatus
     missed_at: datetime | None
+    listed: frozenset[str]
+    """Identifiers, or where those are missing references, of the Tasks it lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class ResponseSeen:
     missed_at: datetime | None
 
 
-def read_plan(plan: Resource, *, zone: tzinfo) -> PlanSeen:
+def read_plan(plan: Resource, *, zone: tzinfo, base: str) -> PlanSeen:
     """The CarePlan of an escalation; NotOurs when it cannot be understood."""
     identifier = own_identifier(plan, systems.ESCALATION)
     named("escalation", identifier)
@@ -53,31 +55,39 @@ def read_plan(plan: Resource, *, zone: tzinfo) -> PlanSeen:
         version=version_of(plan),
         status=code_of(PlanStatus, plan.get("status"), "status"),
         missed_at=parse_time(said, zone) or parse_time(start, zone),
+        listed=frozenset(_listed(plan, base)),
     )
 
 
 def read_response(
-    task: Resource, *, zone: tzinfo, base: str, notices: Iterable[str], notes: Notes
+    task: Resource,
+    *,
+    zone: tzinfo,
+    base: str,
+    notices: frozenset[str],
+    roles_of: Mapping[Reference, frozenset[RoleId]],
+    notes: Notes,
 ) -> ResponseSeen:
     """The response Task of one rung; `notices` are the identifiers of the Communications that were read."""
     reference = own_reference(task)
     identifier = own_identifier(task, systems.FOLLOW_UP)
     parts = named("rung", identifier)
     assert parts.rung is not None  # named() has checked that all seven parts are there
-    for code in answered_codes(task):
-        notes.add(
-            reference, f"it answers an escalation but records '{code}'; please record that on the follow-up"
-        )
+    owner = referred(task.get("owner"), base)
+    held = roles_of.get(owner, frozenset()) if owner else frozenset()
+    at = answered(task, zone)
     rung = RungSeen(
         number=parts.rung,
         reference=reference,
         version=version_of(task),
         status=code_of(FollowUpStatus, task.get("status"), "status"),
-        owner=referred(task.get("owner"), base),
+        owner=owner,
         raised_at=opened(task, zone),
         changed_at=changed(task, zone),
         respond_by=due(task, zone, reference, notes),
-        notice_exists=identifier in set(notices),
+        notice_exists=identifier in notices,
+        recorded=tuple(recorded(task, source=reference, at=at, notes=notes)),
+        waived=tuple(waived(task, source=reference, owner=owner, roles=held, at=at, notes=notes)),
     )
     said = extension_value(task, systems.MISSED_AT, "valueDateTime")
     escalation = identifier.rsplit("/", 1)[0]
@@ -125,6 +135,7 @@ def _escalation(
         status=plan.status if plan else PlanStatus.ACTIVE,
         missed_at=missed_at,
         rungs=tuple(response.rung for response in responses),
+        listed=_count_listed(identifier, plan, responses),
     )
 
 
@@ -134,3 +145,19 @@ def _missed_at(plan: PlanSeen | None, responses: Sequence[ResponseSeen]) -> date
         return plan.missed_at
     said = next((each.missed_at for each in responses if each.missed_at), None)
     return said or min((each.rung.raised_at for each in responses), default=None)
+
+
+def _listed(plan: Resource, base: str) -> Iterator[str]:
+    for activity in mappings(plan.get("activity")):
+        pointer = mapping(activity.get("reference"))
+        beside = identifier_values(pointer, systems.FOLLOW_UP)
+        target = referred(pointer, base)
+        yield from beside or ([target] if target else [])
+
+
+def _count_listed(identifier: str, plan: PlanSeen | None, responses: Sequence[ResponseSeen]) -> int:
+    """How many of the response Tasks that were read stand in the plan's activities."""
+    if plan is None:
+        return 0
+    rungs = [each.rung for each in responses]
+    return sum(1 for rung in rungs if {f"{identifier}/{rung.number}", str(rung.reference)} & plan.listed)

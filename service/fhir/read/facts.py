@@ -9,12 +9,17 @@ from service.domain.evidence import Fact
 from service.domain.vocabulary import Reference
 from service.fhir.read.elements import Notes, text_of
 from service.fhir.read.happened import happened
-from service.fhir.references import identifier_values, mapping, mappings, reference_to, version_of
+from service.fhir.references import codings, identifier_values, mapping, mappings, reference_to, version_of
 from service.fhir.searches import SHARED, people_of
 from service.fhir.systems import DECISION, ENROLMENT, ESCALATION, FOLLOW_UP, NOTICE
 from service.ports import Resource
 
 OURS = {"CarePlan": (ENROLMENT, ESCALATION), "Task": (FOLLOW_UP,), "Communication": (NOTICE,)}
+
+VOID = frozenset({"entered-in-error", "cancelled", "not-done"})
+"""Statuses, of whichever resource type has them (R4 event-status, encounter-status, appointmentstatus, ...)."""
+UNTRUE = frozenset({"entered-in-error", "refuted"})
+"""Condition and AllergyIntolerance verificationStatus."""
 
 
 def is_ours(resource: Resource) -> bool:
@@ -68,6 +73,12 @@ def _note_outcome(resource: Resource, notes: Notes) -> None:
             )
 
 
+def is_void(resource: Resource) -> bool:
+    """Whether the record says that it did not happen after all; such a fact counts for nothing."""
+    verified = {code for _, code in codings(resource.get("verificationStatus"))}
+    return resource.get("status") in VOID or bool(verified & UNTRUE)
+
+
 def _fact(resource: Resource, now: datetime, zone: tzinfo, notes: Notes) -> Fact | None:
     reference = reference_to(resource)
     if reference is None:
@@ -84,5 +95,6 @@ def _fact(resource: Resource, now: datetime, zone: tzinfo, notes: Notes) -> Fact
         version=version_of(resource),
         happened_at=moment or now,
         time_assumed=assumed,
+        void=is_void(resource),
         content=resource,
     )

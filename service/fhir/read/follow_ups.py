@@ -21,6 +21,7 @@ from service.fhir.read.elements import (
 )
 from service.fhir.read.identifiers import NotOurs, named
 from service.fhir.references import codings, mapping, referred, version_of
+from service.fhir.status_mark import status_mark
 from service.fhir.times import parse_time
 from service.ports import Resource
 
@@ -39,10 +40,10 @@ def read_follow_up(
     parts = named("follow-up", identifier)
     assert parts.task is not None  # named() has checked that all five parts are there
     assert parts.occurrence is not None
-    changed_at = changed(task, zone)
+    answered_at = answered(task, zone)
     owner = referred(task.get("owner"), base)
     accept_by = extension_value(task, systems.ACCEPT_BY, "valueDateTime")
-    answered_by = roles_of.get(owner, frozenset()) if owner else frozenset()
+    held = roles_of.get(owner, frozenset()) if owner else frozenset()
     return FollowUp(
         identifier=identifier,
         task=parts.task,
@@ -52,16 +53,14 @@ def read_follow_up(
         status=code_of(FollowUpStatus, task.get("status"), "status"),
         owner=owner,
         opened_at=opened(task, zone),
-        changed_at=changed_at,
+        changed_at=changed(task, zone),
         accept_by=optional_time(accept_by, zone, "accept-by time", reference, notes),
         complete_by=due(task, zone, reference, notes),
         priority=priority_of(task, reference, notes),
         timeliness=_timeliness(task),
         reason=_reason(task),
-        recorded=tuple(recorded(task, source=reference, at=changed_at, notes=notes)),
-        waived=tuple(
-            waived(task, source=reference, owner=owner, roles=answered_by, at=changed_at, notes=notes)
-        ),
+        recorded=tuple(recorded(task, source=reference, at=answered_at, notes=notes)),
+        waived=tuple(waived(task, source=reference, owner=owner, roles=held, at=answered_at, notes=notes)),
     )
 
 
@@ -73,9 +72,13 @@ def opened(task: Resource, zone: tzinfo) -> datetime:
 
 
 def changed(task: Resource, zone: tzinfo) -> datetime:
-    """Task.lastModified, else meta.lastUpdated, else authoredOn."""
-    moment = parse_time(task.get("lastModified"), zone) or last_updated(task, zone)
-    return moment or opened(task, zone)
+    """When the status last changed: our mark, else Task.lastModified, else meta.lastUpdated, else authoredOn."""
+    return status_mark(task, zone).status_since or opened(task, zone)
+
+
+def answered(task: Resource, zone: tzinfo) -> datetime:
+    """When somebody other than Throughline last changed it."""
+    return status_mark(task, zone).answered_at or opened(task, zone)
 
 
 def _touched(task: Resource, zone: tzinfo) -> datetime:

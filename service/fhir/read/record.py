@@ -27,11 +27,17 @@ Seen = TypeVar("Seen", Enrolment, FollowUp, PlanSeen, ResponseSeen)
 
 
 def read_person(
-    resources: Iterable[Resource], *, person: Reference, catalogue: Catalogue, now: datetime
+    resources: Iterable[Resource],
+    *,
+    person: Reference,
+    catalogue: Catalogue,
+    now: datetime,
+    gone: frozenset[Reference] = frozenset(),
 ) -> PersonRecord:
     """The person's record at `now`. Never raises over content: see PersonRecord.unreadable.
 
-    The same resource may come several times (searches overlap); the newest version of each is used.
+    The same resource may come several times (searches overlap); the newest version of each is used. `gone` are
+    anchors of running enrolments that the server says were deleted.
     """
     notes = Notes()
     unique = _newest(resources, catalogue)
@@ -39,7 +45,7 @@ def read_person(
     people = directory(
         unique, matchers=catalogue.roles, now=now, zone=catalogue.zone, base=catalogue.base_url, notes=notes
     )
-    return _Reader(unique, person, patient, catalogue, people, now, notes).record()
+    return _Reader(unique, person, patient, catalogue, people, now, notes).record(gone)
 
 
 class _Reader:
@@ -63,7 +69,7 @@ class _Reader:
         self._now = now
         self._notes = notes
 
-    def record(self) -> PersonRecord:
+    def record(self, gone: frozenset[Reference]) -> PersonRecord:
         enrolments = self._enrolments()
         roster = read_roster(
             self._resources,
@@ -85,11 +91,12 @@ class _Reader:
             ),
             enrolments=enrolments,
             follow_ups=self._follow_ups(roster),
-            escalations=self._escalations(),
+            escalations=self._escalations(roster),
             roster=roster,
             deceased_at=self._deceased_at(),
             person_active=self._patient.get("active") is not False,
             person_version=version_of(self._patient),
+            gone=gone,
             unreadable=tuple(self._notes.sentences),
         )
 
@@ -122,14 +129,17 @@ class _Reader:
 
         return tuple(self._read("Task", systems.FOLLOW_UP, read, only=lambda value: not is_rung(value)))
 
-    def _escalations(self) -> tuple[EscalationSeen, ...]:
+    def _escalations(self, roster: Roster) -> tuple[EscalationSeen, ...]:
         zone, base = self._catalogue.zone, self._catalogue.base_url
-        notices = [value for _, value, _ in self._own("Communication", systems.NOTICE)]
+        notices = frozenset(value for _, value, _ in self._own("Communication", systems.NOTICE))
+        roles = _roles_of(roster)
 
         def response(resource: Resource) -> ResponseSeen:
-            return read_response(resource, zone=zone, base=base, notices=notices, notes=self._notes)
+            return read_response(
+                resource, zone=zone, base=base, notices=notices, roles_of=roles, notes=self._notes
+            )
 
-        plans = self._read("CarePlan", systems.ESCALATION, lambda each: read_plan(each, zone=zone))
+        plans = self._read("CarePlan", systems.ESCALATION, lambda each: read_plan(each, zone=zone, base=base))
         responses = list(self._read("Task", systems.FOLLOW_UP, response, only=is_rung))
         return together({plan.identifier: plan for plan in plans}, responses, self._notes)
 

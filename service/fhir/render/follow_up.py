@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from service.domain.intents import ChangeFollowUp, OpenFollowUp
-from service.domain.vocabulary import Reference
+from service.domain.vocabulary import OPEN, Reference
 from service.fhir import systems
 from service.fhir.labels import labelled
 from service.fhir.references import codings, mapping, mappings, referred
@@ -22,8 +22,10 @@ from service.fhir.render.elements import (
     person,
     role_type,
     timeliness,
+    with_extensions,
 )
 from service.fhir.render.narrative import Section, narrative
+from service.fhir.status_mark import marked
 from service.fhir.times import parse_time
 from service.ports import Resource, Write
 
@@ -99,14 +101,15 @@ def _change(reference: Reference, changes: Sequence[ChangeFollowUp], context: Co
 
 
 def changed_task(before: Mapping[str, Any], change: ChangeFollowUp, context: Context) -> Json:
-    """A copy in which only what the change names is different, and lastModified."""
+    """A copy in which only what the change names is different, lastModified, and our mark of the times before it."""
     task = dict(before)
-    if change.status is not None:
-        task["status"] = change.status.value
+    noted_at = _noted_at(before, change.changed_at, context)
+    status = change.status.value if change.status else str(before.get("status"))
+    task["status"] = status
     if change.owner is not None:
         task["owner"] = person(change.owner)
     if change.status is not None or change.owner is not None:
-        task["statusReason"] = _reason(mapping(before.get("statusReason")), change.because)
+        task = _told(task, change, noted_at, context)
     if change.priority is not None:
         task["priority"] = change.priority.value
     if change.complete_by is not None:
@@ -115,8 +118,29 @@ def changed_task(before: Mapping[str, Any], change: ChangeFollowUp, context: Con
         task["businessStatus"] = _timeliness(mapping(before.get("businessStatus")), change.timeliness)
     if change.found is not None:
         task["output"] = _outputs(before, change.found)
-    task["lastModified"] = _modified(before, change.changed_at, context)
-    return task
+    task["lastModified"] = context.at(noted_at)
+    since = max(change.changed_at, _authored(before, context) or change.changed_at)
+    mark = marked(
+        before,
+        status=status,
+        since=since if status != before.get("status") else None,
+        noted_at=noted_at,
+        zone=context.zone,
+    )
+    return with_extensions(task, [mark], [systems.STATUS_SINCE])
+
+
+def _told(task: Json, change: ChangeFollowUp, noted_at: datetime, context: Context) -> Json:
+    """Why: as the reason of a closing status; else as a note, because a reason left behind by an earlier owner would
+    pass for the next one's.
+    """
+    if change.status is not None and change.status not in OPEN:
+        return {**task, "statusReason": _reason(mapping(task.get("statusReason")), change.because)}
+    earlier = _words(mapping(task.get("statusReason")).get("text"))
+    said = f"{change.because} (before that: {earlier})" if earlier and change.status else change.because
+    note = {"authorString": "Throughline", "time": context.at(noted_at), "text": said}
+    kept = {name: value for name, value in task.items() if name != "statusReason" or change.status is None}
+    return {**kept, "note": [*mappings(task.get("note")), note]}
 
 
 def task_narrative(task: Resource, context: Context) -> Json:
@@ -203,10 +227,15 @@ def _is_evidence(output: Mapping[str, Any]) -> bool:
     return any(system == systems.EVIDENCE for system, _ in codings(output.get("type")))
 
 
-def _modified(before: Mapping[str, Any], changed_at: datetime, context: Context) -> str:
-    """Never before authoredOn (R4 Task inv-1)."""
-    authored = parse_time(before.get("authoredOn"), context.zone)
-    return context.at(max(changed_at, authored) if authored else changed_at)
+def _noted_at(before: Mapping[str, Any], changed_at: datetime, context: Context) -> datetime:
+    """Task.lastModified: never before authoredOn (R4 Task inv-1), and never turned back."""
+    modified = parse_time(before.get("lastModified"), context.zone)
+    times = (changed_at, _authored(before, context), modified)
+    return max(each for each in times if each is not None)
+
+
+def _authored(task: Mapping[str, Any], context: Context) -> datetime | None:
+    return parse_time(task.get("authoredOn"), context.zone)
 
 
 def _line(name: str, words: str) -> str:
