@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -63,16 +63,29 @@ class WorkingCalendar:
 
 
 def due_at(start_at: datetime, within: Within, calendar: WorkingCalendar) -> datetime:
-    """The instant at which `within` ends when it begins at `start_at`, in the calendar's time zone.
+    """The instant at which `within` ends when it begins at `start_at`, with the calendar's UTC offset at that instant.
 
     Hours are elapsed time and days are local calendar days (FHIRPath calendar durations are not used: they would add
     wall-clock hours across a daylight-saving change). Raises ValueError when the calendar never opens.
     """
+    ends_at = _ends_at(start_at.astimezone(UTC), within, calendar).astimezone(calendar.timezone)
+    # A fixed offset, as the record gives it back: two datetimes of one ZoneInfo compare by the wall clock, and one in
+    # the hour that comes twice in autumn equals nothing that was read.
+    return ends_at.astimezone(timezone(ends_at.utcoffset() or timedelta()))
+
+
+def elapsed(start_at: datetime, length: timedelta) -> datetime:
+    """`length` of elapsed time after `start_at`. Adding to a zoned datetime would move the wall clock instead."""
+    return (start_at.astimezone(UTC) + length).astimezone(start_at.tzinfo)
+
+
+def _ends_at(start_at: datetime, within: Within, calendar: WorkingCalendar) -> datetime:
+    """`start_at` in UTC; the answer in any zone."""
     match within.unit:
         case Unit.MINUTES:
-            return _elapsed(start_at, timedelta(minutes=within.count), calendar)
+            return start_at + timedelta(minutes=within.count)
         case Unit.HOURS:
-            return _elapsed(start_at, timedelta(hours=within.count), calendar)
+            return start_at + timedelta(hours=within.count)
         case Unit.DAYS:
             return _end_of_day(start_at, within.count, calendar)
         case Unit.WEEKS:
@@ -83,24 +96,22 @@ def due_at(start_at: datetime, within: Within, calendar: WorkingCalendar) -> dat
             return _working_days(start_at, within.count, calendar)
 
 
-def _elapsed(start_at: datetime, length: timedelta, calendar: WorkingCalendar) -> datetime:
-    # Through UTC: adding to a zoned datetime would move the wall clock, not the elapsed time.
-    return (start_at.astimezone(UTC) + length).astimezone(calendar.timezone)
-
-
 def _end_of_day(start_at: datetime, days: int, calendar: WorkingCalendar) -> datetime:
     day = start_at.astimezone(calendar.timezone).date() + timedelta(days=days)
     return datetime.combine(day, END_OF_DAY, tzinfo=calendar.timezone)
 
 
 def _openings(start_at: datetime, calendar: WorkingCalendar) -> Iterator[tuple[datetime, datetime]]:
-    """Opening spans that end after `start_at`, in order, for as long as anybody could wait."""
-    first = start_at.astimezone(calendar.timezone).date()
-    for offset in range(LONGEST_CLOSURE.days):
-        span = calendar.opening(first + timedelta(days=offset))
+    """Opening spans that end after `start_at`, in order, until a closure is longer than anybody could wait."""
+    day = start_at.astimezone(calendar.timezone).date()
+    closed_since = day
+    while day - closed_since < LONGEST_CLOSURE:
+        span = calendar.opening(day)
         if span is not None and span[1] > start_at:
             yield span
-    message = f"the calendar has no opening hours in the {LONGEST_CLOSURE.days} days after the start"
+            closed_since = day
+        day += timedelta(days=1)
+    message = f"the calendar has no opening hours in the {LONGEST_CLOSURE.days} days after {closed_since}"
     raise ValueError(message)
 
 
@@ -110,7 +121,7 @@ def _working_hours(start_at: datetime, hours: int, calendar: WorkingCalendar) ->
         begins = max(opens, start_at).astimezone(UTC)
         open_for = closes.astimezone(UTC) - begins
         if open_for >= left:
-            return (begins + left).astimezone(calendar.timezone)
+            return begins + left
         left -= open_for
     raise AssertionError  # _openings either yields enough or raises
 

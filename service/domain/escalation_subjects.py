@@ -10,7 +10,7 @@ from datetime import datetime
 
 from service.domain.evidence import EscalationSeen
 from service.domain.pathway import Ladder
-from service.domain.standing import HOLD_LIMIT, Standing, is_paused, refused
+from service.domain.standing import Standing, hold_ends_at, is_paused, refused
 from service.domain.view import View
 from service.domain.vocabulary import AWAITING_ACCEPTANCE, OPEN, Cause, FollowUpStatus, RoleId, TaskId
 
@@ -101,7 +101,7 @@ def _completion_due_at(view: View, standing: Standing) -> datetime | None:
     if due_at is None:
         return None
     if is_paused(follow_up, view.now) or follow_up.status is FollowUpStatus.ON_HOLD:
-        return max(due_at, follow_up.changed_at + HOLD_LIMIT)
+        return max(due_at, hold_ends_at(follow_up))
     taken_on_late = follow_up.status not in AWAITING_ACCEPTANCE and follow_up.changed_at > due_at
     if taken_on_late and standing.template.escalation is not None:
         # Somebody has just taken on what was overdue: one response time before the ladder starts on them.

@@ -9,7 +9,7 @@ from datetime import datetime
 from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp
 from service.domain.intents import ChangeFollowUp, OpenFollowUp
-from service.domain.standing import HOLD_LIMIT, Standing
+from service.domain.standing import Standing, hold_ends_at
 from service.domain.vocabulary import AWAITING_ACCEPTANCE, FollowUpStatus
 
 
@@ -44,5 +44,5 @@ def future_clocks(follow_up: FollowUp, now: datetime) -> Iterator[datetime]:
     if follow_up.status in AWAITING_ACCEPTANCE:
         times.append(follow_up.accept_by)
     if follow_up.status is FollowUpStatus.ON_HOLD:
-        times.append(follow_up.changed_at + HOLD_LIMIT)
+        times.append(hold_ends_at(follow_up))
     yield from (at for at in times if at is not None and at > now)

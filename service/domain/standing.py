@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.domain.due import elapsed
 from service.domain.evidence import FollowUp
 from service.domain.pathway import FollowUpTask
 from service.domain.vocabulary import AWAITING_ACCEPTANCE, FollowUpStatus, Timeliness
@@ -38,7 +39,12 @@ def timeliness(follow_up: FollowUp, now: datetime) -> Timeliness:
 
 def is_paused(follow_up: FollowUp, now: datetime) -> bool:
     """On hold, and not for longer than a hold may last."""
-    return follow_up.status is FollowUpStatus.ON_HOLD and now < follow_up.changed_at + HOLD_LIMIT
+    return follow_up.status is FollowUpStatus.ON_HOLD and now < hold_ends_at(follow_up)
+
+
+def hold_ends_at(follow_up: FollowUp) -> datetime:
+    """Until when a follow-up that is on hold may stay so."""
+    return elapsed(follow_up.changed_at, HOLD_LIMIT)
 
 
 def refused(follow_up: FollowUp) -> bool:
