@@ -1,0 +1,227 @@
+"""One person, once: read the record, decide what should stand in it, write the difference, say when to look again.
+
+Every wake-up does the same. Doing it again without a change writes nothing; doing it twice at once is settled by the
+fence on the enrolment. Must not know who woke it or why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from service.domain.decide import decide_all
+from service.domain.evidence import PersonRecord
+from service.domain.intents import Decision
+from service.domain.pathway import Pathway
+from service.domain.vocabulary import RUNNING_PLAN, PathwayId, Reference
+from service.fhir.labels import high_water
+from service.fhir.read import Catalogue, read_person
+from service.fhir.read.elements import extension_value
+from service.fhir.references import mapping, reference_to, referred
+from service.fhir.render import render
+from service.fhir.searches import enrolment_search, person_searches
+from service.fhir.systems import ENROLMENT_ANCHOR
+from service.fhir.times import parse_time
+from service.flow.write_back import write_back
+from service.ports import FhirRecord, NotInRecord, RecordUnavailable, Resource, VersionConflict, Write
+
+log = logging.getLogger(__name__)
+
+TRIES = 5
+"""Somebody else writing between our reading and our writing is normal; five times in a row is not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Practice:
+    """How a site wants its people cared for: what the wiring makes of the mappings folder and the settings."""
+
+    pathways: Mapping[PathwayId, Pathway]
+    catalogue: Catalogue
+    types: frozenset[str]
+    """Resource types that any pathway asks about."""
+    ever: frozenset[str] = frozenset()
+    """Of these, the ones to be read whole: a pathway asks whether something was *ever* so."""
+    lookback: timedelta = timedelta(days=30)
+    """How long before the beginning of the oldest running enrolment the record is read."""
+    software_version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciled:
+    """What one reconcile came to."""
+
+    next_due_at: datetime | None
+    writes: int = 0
+    """Resources written; 0 when the record already said what should be."""
+    decisions: tuple[Decision, ...] = ()
+    tries: int = 1
+    unreadable: tuple[str, ...] = field(default=(), repr=False)
+
+
+def reconcile(
+    person: Reference,
+    *,
+    record: FhirRecord,
+    practice: Practice,
+    now: datetime,
+    directory: Callable[[], Sequence[Resource]] = lambda: (),
+    decide: Callable[[Sequence[Pathway], PersonRecord, datetime], tuple[Decision, ...]] = decide_all,
+) -> Reconciled:
+    """Bring the record of one person up to date as of `now`; `directory` gives the site's staff as read.
+
+    RecordUnavailable: try again later; nothing is half done that another reconcile does not finish. RecordRefused: the
+    server will not accept this as it is; somebody has to look.
+    """
+    for tries in range(1, TRIES + 1):
+        seen = _read(person, record, practice, now, directory)
+        _note_unknown_pathways(seen.record, practice)
+        decisions = decide(list(practice.pathways.values()), seen.record, now)
+        try:
+            writes = sum(_write(decision, seen, record, practice, now) for decision in decisions)
+        except VersionConflict:
+            log.info("somebody else wrote in between: reading again", extra={"tries": tries})
+            continue
+        return Reconciled(
+            next_due_at=min((d.next_due_at for d in decisions if d.next_due_at), default=None),
+            writes=writes,
+            decisions=decisions,
+            tries=tries,
+            unreadable=seen.record.unreadable,
+        )
+    raise RecordUnavailable(
+        f"Somebody else wrote to the same enrolment {TRIES} times while it was being decided. It is tried again later."
+    )
+
+
+# --- reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """The record as the domain sees it, and the resources it was read from, by reference."""
+
+    record: PersonRecord
+    resources: Mapping[Reference, Resource]
+    labels: Sequence[Mapping[str, Any]]
+
+
+def _read(
+    person: Reference,
+    record: FhirRecord,
+    practice: Practice,
+    now: datetime,
+    directory: Callable[[], Sequence[Resource]],
+) -> _Seen:
+    """Two rounds: the enrolments first, because their beginnings say how far back the rest must be read."""
+    plans = list(record.search(enrolment_search(person)))
+    running = [plan for plan in plans if plan.get("status") in RUNNING_PLAN]
+    since = min([now, *_beginnings(running, practice)]) - practice.lookback
+    searches = person_searches(person, practice.types, since, ever=practice.ever)
+    about = plans + [resource for answer in record.search_all(searches) for resource in answer]
+    read, gone = _anchors(running, about, record)
+    about += read
+    everything = [*directory(), *about]
+    seen = read_person(everything, person=person, catalogue=practice.catalogue, now=now)
+    found = ((reference_to(resource), resource) for resource in everything)
+    return _Seen(
+        record=replace(seen, gone=seen.gone | gone),
+        resources={reference: resource for reference, resource in found if reference},
+        labels=high_water(about),
+    )
+
+
+def _beginnings(plans: Iterable[Resource], practice: Practice) -> list[datetime]:
+    zone = practice.catalogue.zone
+    starts = (parse_time(mapping(plan.get("period")).get("start"), zone) for plan in plans)
+    return [start for start in starts if start is not None]
+
+
+def _anchors(
+    plans: Iterable[Resource], about: Iterable[Resource], record: FhirRecord
+) -> tuple[list[Resource], frozenset[Reference]]:
+    """The resources that running enrolments began with, where the searches did not bring them: read, or known deleted.
+
+    A server that answers 404 may only hide it, so that alone ends nobody's pathway.
+    """
+    known = {reference_to(resource) for resource in about}
+    read: list[Resource] = []
+    gone: set[Reference] = set()
+    for anchor in {anchor for plan in plans if (anchor := _anchor(plan)) and anchor not in known}:
+        try:
+            read.append(record.read(anchor))
+        except NotInRecord as absent:
+            if absent.deleted:
+                gone.add(anchor)
+    return read, frozenset(gone)
+
+
+def _anchor(plan: Resource) -> Reference | None:
+    found = extension_value(plan, ENROLMENT_ANCHOR, "valueReference")
+    return referred(found)
+
+
+# --- writing
+
+
+def _write(decision: Decision, seen: _Seen, record: FhirRecord, practice: Practice, now: datetime) -> int:
+    """How many resources one decision wrote."""
+    writes = _rendered(decision, seen, practice, now)
+    _note(decision, writes)
+    if not writes:
+        return 0
+    return len(write_back(record, writes).written)
+
+
+def _rendered(decision: Decision, seen: _Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+    if decision.is_settled:
+        return ()
+    return render(
+        decision,
+        pathway=practice.pathways[decision.enrolment.pathway],
+        record=seen.record,
+        labels=seen.labels,
+        existing=seen.resources,
+        recorded_at=now,
+        software_version=practice.software_version,
+    )
+
+
+def _note_unknown_pathways(record: PersonRecord, practice: Practice) -> None:
+    """A running enrolment on a pathway that is not here cannot be decided; that must not look like "nothing to do"."""
+    for enrolment in record.enrolments:
+        if enrolment.status in RUNNING_PLAN and enrolment.pathway not in practice.pathways:
+            log.warning(
+                "a running enrolment is on a pathway that is not in the mappings folder; it is left as it is",
+                extra={"enrolment": _digest(enrolment.identifier), "pathway": enrolment.pathway},
+            )
+
+
+def _digest(identifier: str) -> str:
+    return sha256(identifier.encode()).hexdigest()[:12]
+
+
+def _note(decision: Decision, writes: Sequence[Write]) -> None:
+    """One line per decision, for operators: which enrolment only as a digest, how much, and which rules spoke."""
+    level = logging.INFO if writes else logging.DEBUG
+    if not log.isEnabledFor(level):
+        return
+    enrolment = decision.enrolment
+    log.log(
+        level,
+        "decided" if writes else "nothing to write",
+        extra={
+            "enrolment": _digest(enrolment.identifier),
+            "pathway": enrolment.pathway,
+            "stage": enrolment.stage,
+            "revision": enrolment.revision,
+            "opened": len(decision.open),
+            "changed": len(decision.changes),
+            "rungs": len(decision.rungs),
+            "writes": len(writes),
+            "rules": list(decision.rules),
+        },
+    )
