@@ -17,7 +17,7 @@ from service.adapters.fhir.address import (
     located,
     query_of,
 )
-from service.adapters.fhir.answers import Answer, failure
+from service.adapters.fhir.answers import Answer, failure, refused_search, resource_of, version_of
 from service.adapters.fhir.client import FhirClient, Request
 from service.adapters.fhir.retry import PASSING
 from service.domain.vocabulary import Reference
@@ -68,7 +68,7 @@ class HttpFhirRecord:
         answer = self.client.send(
             Request(method="GET", url=self.client.base.below(f"{kind}/{logical_id}"), doing=f"GET {kind}")
         )
-        return _resource(answer, f"GET {kind}")
+        return resource_of(answer, f"GET {kind}")
 
     def search(self, search: Search) -> Iterator[Resource]:
         url = self.client.base.below(f"{search.kind}?{query_of(search, PAGE)}")
@@ -94,7 +94,7 @@ class HttpFhirRecord:
         if entry.status in PASSING or (entry.good and entry.body is None):
             return list(self.search(search))  # with all its retries, alone
         if not entry.good:
-            raise _refused_search(entry, search)
+            raise refused_search(entry, search)
         return list(self._pages(search, entry.body))
 
     def _page(self, search: Search, url: str) -> Mapping[str, Any]:
@@ -102,8 +102,8 @@ class HttpFhirRecord:
             Request(method="GET", url=url, doing=f"GET {search.kind}?", headers={"Prefer": "handling=strict"})
         )
         if not answer.good:
-            raise _refused_search(answer, search)
-        return _resource(answer, f"GET {search.kind}?")
+            raise refused_search(answer, search)
+        return resource_of(answer, f"GET {search.kind}?")
 
     def _pages(self, search: Search, page: Mapping[str, Any]) -> Iterator[Resource]:
         seen: set[tuple[object, object]] = set()
@@ -132,6 +132,8 @@ class HttpFhirRecord:
         kind = _kind(write)
         if write.create_if_none is None:
             return self._post(kind, write, None)
+        if self._capabilities.atomic_transactions:
+            return self._alone_in_a_transaction(write)
         if not self._capabilities.conditional_create:
             already = self._existing(kind, write.create_if_none)
             if already is not None:
@@ -140,6 +142,13 @@ class HttpFhirRecord:
             return self._post(kind, write, write.create_if_none)
         except _AlreadyThere as found:
             return found.written
+
+    def _alone_in_a_transaction(self, write: Write) -> Written:
+        """Some servers look and create in two steps unless a transaction holds both: parallel creates then both win."""
+        (result,) = self.transact([write])
+        if isinstance(result, RecordFailure):
+            raise result
+        return result
 
     def update(self, write: Write) -> Written:
         kind, logical_id = literal(write.full_url)
@@ -233,9 +242,9 @@ class HttpFhirRecord:
         body = answer.body if isinstance(answer.body, Mapping) else {}
         version = etag_version(answer.headers.get("etag", "")) or (place[1] if place else None)
         if version is None and f"{body.get('resourceType')}/{body.get('id')}" == reference:
-            version = _version(body)
+            version = version_of(body)
         return Written(
-            reference=reference, version=version or _version(self.read(reference)), created=created
+            reference=reference, version=version or version_of(self.read(reference)), created=created
         )
 
     def _existing(self, kind: str, condition: str) -> Written | None:
@@ -244,7 +253,9 @@ class HttpFhirRecord:
         if not matches:
             return None
         oldest = min(matches, key=lambda r: (str(r.get("meta", {}).get("lastUpdated")), str(r.get("id"))))
-        return Written(reference=Reference(f"{kind}/{oldest['id']}"), version=_version(oldest), created=False)
+        return Written(
+            reference=Reference(f"{kind}/{oldest['id']}"), version=version_of(oldest), created=False
+        )
 
     def _stop_if_there(self, kind: str, condition: str | None) -> None:
         if condition is None or self._capabilities.conditional_create:
@@ -257,7 +268,7 @@ class HttpFhirRecord:
         """Compare before writing where the server does not, and tell a lost race from a busy server."""
         if write.if_match is None:
             return
-        if _version(self.read(Reference(write.full_url))) != write.if_match:
+        if version_of(self.read(Reference(write.full_url))) != write.if_match:
             raise VersionConflict(
                 f"PUT {_kind(write)}: somebody else wrote this resource meanwhile. Read again and decide again.",
                 status=409,
@@ -266,31 +277,3 @@ class HttpFhirRecord:
 
 def _kind(write: Write) -> str:
     return str(write.resource.get("resourceType", ""))
-
-
-def _version(resource: Resource) -> str:
-    version = resource.get("meta", {}).get("versionId")
-    if not version:
-        raise RecordRefused(
-            f"GET {resource.get('resourceType')}: the FHIR server keeps no versionId, so updates cannot be made safe."
-            " Switch versioning on for this resource type."
-        )
-    return str(version)
-
-
-def _resource(answer: Answer, doing: str) -> Mapping[str, Any]:
-    if not answer.good:
-        raise failure(answer, doing)
-    if not isinstance(answer.body, Mapping) or "resourceType" not in answer.body:
-        raise RecordUnavailable(
-            f"{doing}: the answer is not a FHIR resource. Try again later.", status=answer.status
-        )
-    return answer.body
-
-
-def _refused_search(answer: Answer, search: Search) -> RecordFailure:
-    names = ", ".join(dict.fromkeys(name for name, _ in search.params))
-    problem = failure(answer, f"GET {search.kind}? by {names}")
-    if isinstance(problem, NotInRecord):
-        return RecordRefused(f"{problem} Is {search.kind} supported there?", status=answer.status)
-    return problem

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, TypeVar
 
+from service.adapters.fhir.address import condition_search
 from service.adapters.memory_search import Found, find
 from service.domain.vocabulary import Reference
 from service.fhir.full_urls import full_urls, resolved
@@ -159,8 +160,7 @@ class InMemoryRecord:
     def _match(self, write: Write) -> dict[str, Any] | None:
         if write.create_if_none is None:
             return None
-        name, _, value = write.create_if_none.partition("=")
-        search = Search(kind=str(write.resource["resourceType"]), params=((name, value),))
+        search = condition_search(str(write.resource["resourceType"]), write.create_if_none)
         found = find(search, self._all())
         if len(found) > 1:
             raise RecordRefused(

@@ -57,16 +57,24 @@ class _Writing:
     def run(self) -> None:
         if self._fits_a_transaction():
             self._transact()
-        last = self._writes[-1] if self._writes and self._writes[-1].create_if_none is None else None
+        last = self._updated_enrolment()
         for write in self._writes:
             if write is not last and write.full_url not in self._written:
                 self._step(write)
-        for write in self._writes[1:]:
-            self._complete(write)
+        for write in (*self._writes[1:], *self._writes[:1]):
+            if write is not last:
+                self._complete(write)
         if last is not None and last.full_url not in self._written:
             self._step(last)
-        for write in self._writes[:1]:
-            self._complete(write)
+        if last is not None:
+            self._complete(last)
+
+    def _updated_enrolment(self) -> Write | None:
+        last = self._writes[-1] if self._writes else None
+        updates = (
+            last is not None and last.create_if_none is None and last.resource["resourceType"] == "CarePlan"
+        )
+        return last if updates else None
 
     def report(self) -> tuple[Written, ...]:
         return tuple(self._written[write.full_url] for write in self._writes)

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.adapters.fhir.retry import PASSING
-from service.ports import NotInRecord, RecordFailure, RecordRefused, RecordUnavailable, VersionConflict
+from service.ports import (
+    NotInRecord,
+    RecordFailure,
+    RecordRefused,
+    RecordUnavailable,
+    Resource,
+    Search,
+    VersionConflict,
+)
 
 _CODE = re.compile(r"[a-z][a-z-]{1,40}")
 _ELEMENT = re.compile(r"[A-Z][A-Za-z]*(\.[a-z][A-Za-z]*(\[\d+\])?){0,12}")
@@ -70,6 +78,37 @@ def failure(answer: Answer, doing: str, *, fenced: bool = False) -> RecordFailur
         " what the server supports.",
         status=status,
     )
+
+
+def version_of(resource: Resource) -> str:
+    """meta.versionId; RecordRefused where the server keeps none."""
+    version = resource.get("meta", {}).get("versionId")
+    if not version:
+        raise RecordRefused(
+            f"GET {resource.get('resourceType')}: the FHIR server keeps no versionId, so updates cannot be made safe."
+            " Switch versioning on for this resource type."
+        )
+    return str(version)
+
+
+def resource_of(answer: Answer, doing: str) -> Mapping[str, Any]:
+    """The resource in a good answer; the fitting failure otherwise."""
+    if not answer.good:
+        raise failure(answer, doing)
+    if not isinstance(answer.body, Mapping) or "resourceType" not in answer.body:
+        raise RecordUnavailable(
+            f"{doing}: the answer is not a FHIR resource. Try again later.", status=answer.status
+        )
+    return answer.body
+
+
+def refused_search(answer: Answer, search: Search) -> RecordFailure:
+    """The failure of a search; names parameters, never their values."""
+    names = ", ".join(dict.fromkeys(name for name, _ in search.params))
+    problem = failure(answer, f"GET {search.kind}? by {names}")
+    if isinstance(problem, NotInRecord):
+        return RecordRefused(f"{problem} Is {search.kind} supported there?", status=answer.status)
+    return problem
 
 
 def outcome_codes(body: Any) -> list[str]:

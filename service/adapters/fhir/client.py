@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -95,6 +95,12 @@ class FhirClient:
 
     def close(self) -> None:
         self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
 
     def send(self, request: Request) -> Answer:
         """The last answer, good or bad; RecordUnavailable when there was none, RecordRefused when it may not be used."""
