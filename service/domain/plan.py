@@ -14,7 +14,7 @@ from service.domain.pathway import FollowUpTask, Stage
 from service.domain.place import Placement, position
 from service.domain.planned import Plan, future_clocks, together
 from service.domain.standing import standings_of, timeliness
-from service.domain.view import View
+from service.domain.view import View, misses_of
 from service.domain.vocabulary import OPEN, FollowUpStatus, Reference, RoleId, VarianceKind
 
 
@@ -23,7 +23,10 @@ def plan(view: View, placement: Placement, roster: Roster) -> Plan:
     parts = [
         _plan_one(view, stage, template, placement, roster) for stage, template in _templates(view, placement)
     ]
-    return together(parts)
+    # A follow-up that is closed but not done is still missed when its time comes, and others may open on that.
+    closed = {f.task for f in view.follow_ups if f.status not in OPEN}
+    misses = sorted(at for task in closed for at in misses_of(view, task) if at > view.now)
+    return together([*parts, Plan(wake_at=tuple(misses))])
 
 
 def close_all(view: View, because: str) -> tuple[ChangeFollowUp, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from service.domain.due import Within, due_at
 from service.domain.enrolment import StageEntry
@@ -32,6 +33,8 @@ from service.domain.pathway import (
     TaskState,
 )
 from service.domain.vocabulary import ACKNOWLEDGED, FieldId, FollowUpStatus, TaskId
+
+_Numbered = TypeVar("_Numbered", FollowUp, EscalationSeen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,9 @@ class View:
         return [r for answer in self._answers() for r in answer.recorded if r.field == wanted]
 
     def waived(self, gate: str) -> list[Waived]:
-        return [w for answer in self._answers() for w in answer.waived if w.gate == gate]
+        """Who waived a gate, first come first."""
+        found = (w for answer in self._answers() for w in answer.waived if w.gate == gate)
+        return sorted(found, key=lambda w: w.at)
 
     def _answers(self) -> Iterator[FollowUp | RungSeen]:
         """Every Task whose owner may have recorded something: follow-ups and responses to escalations."""
@@ -143,16 +148,21 @@ def view_of(
         identifier=identifier,
         situation=situation,
         facts=facts_by_kind(record.facts),
-        follow_ups=tuple(f for f in record.follow_ups if f.identifier.startswith(prefix)),
-        escalations=tuple(e for e in record.escalations if e.identifier.startswith(prefix)),
+        # In an order of our own: a search returns them in any, and a decision must replay to equality.
+        follow_ups=_sorted(f for f in record.follow_ups if f.identifier.startswith(prefix)),
+        escalations=_sorted(e for e in record.escalations if e.identifier.startswith(prefix)),
         history=history,
     )
 
 
+def _sorted(found: Iterable[_Numbered]) -> tuple[_Numbered, ...]:
+    return tuple(sorted(found, key=lambda each: (each.task, each.occurrence, each.identifier)))
+
+
 def facts_by_kind(facts: Iterable[Fact]) -> dict[str, tuple[Fact, ...]]:
-    """Facts grouped by resource type."""
+    """Facts grouped by resource type, oldest first."""
     grouped: dict[str, list[Fact]] = {}
-    for fact in facts:
+    for fact in sorted(facts, key=lambda fact: (fact.happened_at, fact.reference)):
         grouped.setdefault(fact.kind, []).append(fact)
     return {kind: tuple(of_kind) for kind, of_kind in grouped.items()}
 
@@ -215,14 +225,17 @@ def _task_times(view: View, need: OnTask) -> Iterator[datetime]:
             done = view.done_at(template) if template else None
             yield from [done] if done else []
         case TaskState.MISSED:
-            yield from _missed_times(view, occurrences)
+            yield from (at for at in misses_of(view, need.task) if at <= view.now)
 
 
-def _missed_times(view: View, occurrences: list[FollowUp]) -> Iterator[datetime]:
-    for follow_up in occurrences:
+def misses_of(view: View, task: TaskId) -> Iterator[datetime]:
+    """When this follow-up was missed, or will be unless it is done by then."""
+    template = view.template(task)
+    done_at = view.done_at(template) if template else None
+    for follow_up in view.occurrences(task):
         due = follow_up.complete_by
-        if due is None or due > view.now:
+        if due is None or (done_at is not None and done_at <= due):
             continue
-        in_time = follow_up.status is FollowUpStatus.COMPLETED and follow_up.changed_at <= due
-        if not in_time and follow_up.status is not FollowUpStatus.CANCELLED:
+        given_up = follow_up.status is FollowUpStatus.CANCELLED and follow_up.changed_at <= due
+        if not given_up and follow_up.status is not FollowUpStatus.ENTERED_IN_ERROR:
             yield due
