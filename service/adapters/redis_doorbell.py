@@ -62,8 +62,10 @@ class RedisDoorbell:
     def person_is_due(self, claim: Claim) -> None:
         self._publish(Job.RECONCILE_PERSON, str(claim.person), claim.token)
 
-    def catch_up_is_due(self) -> bool:
-        """Rings unless a catch-up waits or runs; whether it rang."""
+    def catch_up_is_due(self, *, every: timedelta | None = None) -> bool:
+        """Rings unless a catch-up waits or runs, or any scheduler has rung within `every`; whether it rang."""
+        if every is not None and not self._set(f"{CATCH_UP_BELL}-paced", every):
+            return False
         rings = self._set(CATCH_UP_BELL, CATCH_UP_BELL_STAYS)
         if rings:
             self._publish(Job.CATCH_UP, bell=CATCH_UP_BELL)

@@ -152,6 +152,13 @@ class RedisWorkIndex:
         with told():
             return int(self._client.hget(self._keys.failures, person) or 0)
 
+    def behind(self, now: datetime) -> timedelta:
+        """For how long the person who waits longest has been due; zero when nobody waits."""
+        with told():
+            first = self._client.zrange(self._keys.due, 0, 0, withscores=True)
+        waited = now.timestamp() - first[0][1] if first else 0.0
+        return timedelta(seconds=max(0.0, waited))
+
     def size(self) -> int:
         """How many people are due some time or being worked on."""
         return int(self._run_size())

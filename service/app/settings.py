@@ -85,6 +85,7 @@ class Settings(BaseModel):
     timezone: Zone = _a("a time zone name", "America/Denver", "UTC")
     clock_file: Path | None = _a("a file that holds the time, for demonstrations", "/tmp/clock")  # noqa: S108
     lookback_days: int = _a("a whole number of days", "30", 30, ge=1, le=3660)
+    directory_seconds: float = _a("how many seconds the list of staff is kept", "15", 15.0, ge=0)
     catch_up_seconds: int = _a("a whole number of seconds", "60", 60, ge=1)
     lease_seconds: int = _a("a whole number of seconds, at least 5", "30", 30, ge=5)
     worker_concurrency: int = _a("a number of threads from 1 to 64", "4", 4, ge=1, le=64)

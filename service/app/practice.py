@@ -1,0 +1,89 @@
+"""What the mappings folder and the settings say, put into the shape that reading and deciding need. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta, tzinfo
+
+from service.domain.pathway import InRecord, Needs, Pathway
+from service.domain.vocabulary import Reference
+from service.fhir.read import Catalogue
+from service.flow.reconcile import Practice
+from service.pathways.library import Library
+from service.pathways.site_files import ROLE_SYSTEM
+
+
+def practice_of(
+    library: Library,
+    *,
+    zone: tzinfo,
+    base_url: str,
+    accountable: Reference | None = None,
+    lookback: timedelta = timedelta(days=30),
+    software_version: str = "",
+) -> Practice:
+    """A site's practice; `accountable` is who holds what nobody else holds."""
+    pathways = list(library.pathways.values())
+    return Practice(
+        pathways=library.pathways,
+        catalogue=Catalogue(
+            zone=zone,
+            roles={role.id: role.matches for role in library.roles.values()},
+            named_by={
+                role.id: [(role.named_by.kind, role.named_by.references)]
+                for role in library.roles.values()
+                if role.named_by is not None
+            },
+            accountable=accountable,
+            base_url=base_url,
+        ),
+        types=frozenset().union(*(pathway.resource_types for pathway in pathways)),
+        ever=frozenset(
+            need.condition.kind for pathway in pathways for need in _evidence(pathway) if need.ever
+        ),
+        lookback=lookback,
+        software_version=software_version,
+    )
+
+
+def role_codes(library: Library) -> list[tuple[str | None, str]]:
+    """(system, code) of everything that says somebody plays one of the library's roles."""
+    found: list[tuple[str | None, str]] = [(ROLE_SYSTEM, role) for role in library.roles]
+    for role in library.roles.values():
+        if role.codes is not None:
+            found += [(s.system, code) for s in role.codes.composition.include for code in sorted(s.codes)]
+            found += [
+                source
+                for source, meanings in library.concept_maps.targets.items()
+                if any(role.codes.contains(*meaning) for meaning in meanings)
+            ]
+    return found
+
+
+def begins(library: Library) -> frozenset[str]:
+    """Resource types that can begin an enrolment."""
+    return frozenset(
+        start.condition.kind for pathway in library.pathways.values() for start in pathway.starts
+    )
+
+
+def _evidence(pathway: Pathway) -> Iterator[InRecord]:
+    for needs in _needs(pathway):
+        yield from (need for need in needs if isinstance(need, InRecord))
+
+
+def _needs(pathway: Pathway) -> Iterator[Needs]:
+    """Every place of a pathway in which evidence is asked for while somebody is on it."""
+    for stage in pathway.stages:
+        yield stage.enter
+        for task in stage.tasks:
+            yield task.opens_when
+            yield task.done_when
+    for gate in pathway.gates:
+        yield gate.needs
+        yield gate.applies_when
+    for field in pathway.required:
+        yield field.needs
+    for criterion in pathway.criteria.values():
+        for _level, needs in criterion.levels:
+            yield needs

@@ -1,0 +1,117 @@
+"""The scheduler process: looks twice a second who is due, and now and then asks for a catch-up.
+
+Any number of them may run at once: claims and bells are settled in Redis. Must not touch the record.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from service.adapters.redis_dead_letters import RedisDeadLetters
+from service.adapters.redis_doorbell import RedisDoorbell
+from service.adapters.redis_work_index import RedisWorkIndex
+from service.app.settings import Settings, load_settings
+from service.app.telemetry import WorkMetrics, log_to
+from service.app.wiring import open_queue, serve_metrics
+from service.flow.catch_up import MARK
+from service.flow.sweep import sweep
+from service.ports import Clock, Inbox, InboxUnavailable, Watermarks
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = timedelta(milliseconds=500)
+LONGEST_PAUSE = timedelta(seconds=5)
+"""Between two looks while Redis does not answer."""
+LIMIT = 1000
+REBUILD_EVERY = timedelta(seconds=5)
+"""How often a rebuild is asked for while the mark is missing, e.g. because the record does not answer."""
+
+
+@dataclass(kw_only=True)
+class Scheduler:
+    """One look at a time; `step` is the whole of it."""
+
+    index: RedisWorkIndex
+    inbox: Inbox
+    doorbell: RedisDoorbell
+    dead_letters: RedisDeadLetters
+    watermarks: Watermarks
+    clock: Clock
+    metrics: WorkMetrics
+    catch_up_every: timedelta
+    heartbeat_file: Path | None = None
+    _pause: timedelta = LOOK_EVERY
+    _has_started: bool = field(default=False, init=False)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set."""
+        while not stop.is_set():
+            stop.wait(self.look().total_seconds())
+
+    def look(self) -> timedelta:
+        """One step; how long to wait before the next. Says once that Redis does not answer, and once that it does."""
+        try:
+            self.step()
+        except InboxUnavailable:
+            if self._pause == LOOK_EVERY:
+                log.warning("Redis does not answer; looking again until it does")
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+            return self._pause
+        if self._pause != LOOK_EVERY:
+            log.warning("Redis answers again")
+            self._pause = LOOK_EVERY
+        if self.heartbeat_file is not None:
+            self.heartbeat_file.touch()
+        return LOOK_EVERY
+
+    def step(self) -> None:
+        """Who is due is claimed and rung for; a waiting inbox is rung for; a catch-up is asked for in time."""
+        now = self.clock.now()
+        self.metrics.claimed.inc(sweep(self.index, self.doorbell, now, LIMIT))
+        waiting = self.inbox.size()
+        if waiting:
+            self.doorbell.inbox_has_mail()
+        if self.watermarks.get(MARK) is None:
+            self.doorbell.catch_up_is_due(every=REBUILD_EVERY)
+        elif not self._has_started:
+            self.doorbell.catch_up_is_due()
+        else:
+            self.doorbell.catch_up_is_due(every=self.catch_up_every)
+        self._has_started = True
+        self.metrics.inbox.set(waiting)
+        self.metrics.index.set(self.index.size())
+        self.metrics.dead_letters.set(self.dead_letters.size())
+        self.metrics.behind.set(self.index.behind(now).total_seconds())
+
+
+def run_scheduler(settings: Settings) -> int:
+    """Look until SIGTERM or SIGINT; the exit status."""
+    log_to(sys.stderr, role="scheduler", level=settings.log_level)
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    with open_queue(settings) as queue:
+        serve_metrics(settings, queue.metrics.registry)
+        scheduler = Scheduler(
+            index=queue.index,
+            inbox=queue.inbox,
+            doorbell=queue.doorbell,
+            dead_letters=queue.dead_letters,
+            watermarks=queue.watermarks,
+            clock=queue.clock,
+            metrics=queue.metrics,
+            catch_up_every=timedelta(seconds=settings.catch_up_seconds),
+            heartbeat_file=settings.heartbeat_file,
+        )
+        scheduler.run(stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_scheduler(load_settings()))

@@ -1,0 +1,141 @@
+"""What operators see: one JSON object per log line, and Prometheus metrics on a registry that is handed in.
+
+Nothing about a person: no names, no references, and never the text of an exception, which may hold what was read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any, TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+OURS = "service"
+CONNECTION_TROUBLE = frozenset(
+    {"celery.worker.consumer.consumer", "kombu.connection", "celery.backends.redis"}
+)
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one JSON object; `extra` becomes its own members."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "role": self._role,
+            "logger": record.name,
+            "says": record.getMessage() if record.name.startswith(OURS) else _foreign(record),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[0] is not None:
+            line |= fault_of(record.exc_info[0], record.exc_info[2])
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class OncePerTrouble(logging.Filter):
+    """Lets a library's complaint about a lost connection through once, in plain words, until something else is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name not in CONNECTION_TROUBLE:
+            return True
+        if record.levelno < logging.WARNING:
+            self._told.discard(record.name)
+            return False
+        if record.name in self._told:
+            return False
+        self._told.add(record.name)
+        record.msg, record.args, record.exc_info = (
+            "Redis does not answer; trying again until it does",
+            (),
+            None,
+        )
+        return True
+
+
+def fault_of(kind: type[BaseException], trace: TracebackType | None) -> dict[str, str]:
+    """Type of an exception and the innermost place in our own code; no text and no values."""
+    frames = traceback.extract_tb(trace)
+    own = [frame for frame in frames if f"/{OURS}/" in frame.filename] or frames
+    if not own:
+        return {"fault": kind.__name__}
+    path = PurePath(own[-1].filename)
+    place = "/".join(path.parts[-3:])
+    return {"fault": kind.__name__, "where": f"{place}:{own[-1].lineno} {own[-1].name}"}
+
+
+def _foreign(record: logging.LogRecord) -> str:
+    """A library's message; when it carries arguments they may hold anything, so only its template is kept."""
+    return str(record.msg) if record.args else record.getMessage()
+
+
+def log_to(stream: TextIO, *, role: str, level: str) -> None:
+    """Log everything to `stream` as JSON lines; libraries only when something is wrong."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines(role))
+    handler.addFilter(OncePerTrouble())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(OURS).setLevel(level)
+    logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.INFO)  # says when all is well again
+    # Its lines carry the text of the exception; whatever a task does not handle is logged by the task itself.
+    logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)
+
+
+class WorkMetrics:
+    """What worker and scheduler count. Labels are names from configuration, never of people."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+        def counter(name: str, says: str, *labels: str) -> Counter:
+            return Counter(f"throughline_{name}", says, labels, registry=registry)
+
+        def gauge(name: str, says: str) -> Gauge:
+            return Gauge(f"throughline_{name}", says, registry=registry)
+
+        self.taken_in = counter("taken_in", "Notifications taken in, by what became of them.", "outcome")
+        self.decisions = counter(
+            "decisions", "Decisions, by pathway and whether they wrote.", "pathway", "outcome"
+        )
+        self.writes = counter("writes", "Resources written to the record.")
+        self.rungs = counter("escalation_rungs", "Rungs of escalations raised, by pathway.", "pathway")
+        self.failures = counter("reconcile_failures", "Reconciles that failed, by kind of failure.", "kind")
+        self.stale = counter(
+            "stale_claims", "Messages about a person whom somebody else has taken meanwhile."
+        )
+        self.caught_up = counter("catch_ups", "Catch-ups, by how they ended.", "outcome")
+        self.claimed = counter("claims", "People handed to workers.")
+        self.reconcile_seconds = Histogram(
+            "throughline_reconcile_seconds",
+            "One reconcile, from the first read to the last write.",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=registry,
+        )
+        self.inbox = gauge("inbox_size", "Notifications that wait to be taken in.")
+        self.index = gauge("index_size", "People who are due some time.")
+        self.behind = gauge("behind_seconds", "How long the person who waits longest has been due.")
+        self.dead_letters = gauge("dead_letters", "Parked work that waits for somebody.")
+
+
+def labels_of(counts: Mapping[str, int], counter: Counter) -> None:
+    """Add several counts at once to a counter with one label."""
+    for label, count in counts.items():
+        if count:
+            counter.labels(label).inc(count)

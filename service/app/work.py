@@ -1,0 +1,241 @@
+"""What a worker does with each kind of message, and with each kind of failure. Knows nothing of Celery.
+
+Three failures, three budgets: the record does not answer (later), the record refuses (a person must look), we are wrong
+(a person must look at us). Whatever happens, the person is looked at again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from zlib import crc32
+
+from service.adapters.redis_doorbell import RedisDoorbell
+from service.app.telemetry import WorkMetrics, fault_of, labels_of
+from service.domain.vocabulary import Reference
+from service.flow.catch_up import CaughtUp, catch_up
+from service.flow.reconcile import Practice, Reconciled, reconcile
+from service.flow.sweep import sweep
+from service.flow.take_in import take_in
+from service.ports import (
+    Claim,
+    Clock,
+    DeadLetter,
+    DeadLetters,
+    FhirRecord,
+    Inbox,
+    InboxUnavailable,
+    RecordFailure,
+    RecordUnavailable,
+    Resource,
+    Watermarks,
+    WorkIndex,
+)
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(minutes=5)
+PARKED_AGAIN_AFTER = timedelta(hours=1)
+"""Somebody whose record is refused is still tried so often: the refusal may have been corrected meanwhile."""
+REFUSED_TRIES = 3
+FAULT_TRIES = 5
+AT_ONCE = 200
+"""Notifications taken in one round."""
+DRAIN_FOR = timedelta(seconds=20)
+"""How long one message may drain the inbox before it lets others have the thread."""
+SWEEP_LIMIT = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The jobs of a worker over its ports. Every method may be called from several threads at once."""
+
+    inbox: Inbox
+    index: WorkIndex
+    record: FhirRecord
+    dead_letters: DeadLetters
+    watermarks: Watermarks
+    doorbell: RedisDoorbell
+    clock: Clock
+    practice: Practice
+    begins: frozenset[str]
+    directory: Callable[[], Sequence[Resource]]
+    metrics: WorkMetrics
+    monotonic: Callable[[], float]
+
+    # --- the inbox
+
+    def take_in(self) -> None:
+        """Drain the inbox; what cannot be done now stays in it."""
+        try:
+            self.doorbell.answer_inbox()
+            ends = self.monotonic() + DRAIN_FOR.total_seconds()
+            while self._take_in_some():
+                if self.monotonic() > ends:
+                    self.doorbell.inbox_has_mail()
+                    break
+            self.sweep()
+        except InboxUnavailable:
+            log.warning("the inbox does not answer; it is read again when it does")
+        except RecordFailure as failure:
+            log.warning(
+                "the record does not answer while taking in (%s); tried again", type(failure).__name__
+            )
+
+    def _take_in_some(self) -> bool:
+        done = take_in(
+            self.inbox,
+            self.index,
+            self.record,
+            self.dead_letters,
+            self.clock,
+            watermarks=self.watermarks,
+            catch_up=self._catch_up_for,
+            base_url=self.practice.catalogue.base_url,
+            limit=AT_ONCE,
+        )
+        understood = done.taken - done.later - done.parked
+        labels_of(
+            {"understood": understood, "later": done.later, "parked": done.parked}, self.metrics.taken_in
+        )
+        if done.taken:
+            log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
+        return done.taken > 0
+
+    # --- one person
+
+    def reconcile_person(self, person: Reference, token: str) -> None:
+        """Reconcile the person the claim is about; a claim that somebody else has taken over is left to them."""
+        try:
+            claim = self.index.begin(Claim(person=person, token=token))
+            if claim is None:
+                self.metrics.stale.inc()
+                return
+            self._reconcile(claim)
+        except InboxUnavailable:
+            log.warning("the work index does not answer; whoever was being looked at is taken up again")
+
+    def _reconcile(self, claim: Claim) -> None:
+        try:
+            with self.metrics.reconcile_seconds.time():
+                done = reconcile(
+                    claim.person,
+                    record=self.record,
+                    practice=self.practice,
+                    now=self.clock.now(),
+                    directory=self.directory,
+                )
+        except RecordUnavailable as failure:
+            self._later(claim, "unavailable", failure)
+        except RecordFailure as failure:
+            reason = f"The record server refused (HTTP {failure.status or 'no status'}): {failure}"
+            self._later(claim, "refused", failure, park_after=REFUSED_TRIES, reason=reason)
+        except InboxUnavailable:
+            raise
+        except (
+            Exception
+        ) as fault:  # ours to fix: told with type and place, parked in the end, and tried again hourly
+            found = fault_of(type(fault), fault.__traceback__)
+            reason = f"Throughline itself failed ({found['fault']} at {found.get('where', 'an unknown place')}). Report it."
+            self._later(claim, "fault", fault, park_after=FAULT_TRIES, reason=reason)
+        else:
+            self.index.finish(claim, done.next_due_at)
+            self.dead_letters.take(letter_id(claim.person))  # what was parked before is settled now
+            self._count(done)
+
+    def _later(
+        self, claim: Claim, kind: str, failure: Exception, *, park_after: int | None = None, reason: str = ""
+    ) -> None:
+        failed = self.index.failures(claim.person) + 1
+        self.metrics.failures.labels(kind).inc()
+        trace = (type(failure), failure, failure.__traceback__) if kind == "fault" else None
+        log.log(
+            logging.ERROR if kind == "fault" else logging.WARNING,
+            "reconcile failed",
+            extra={"kind": kind, "failed": failed},
+            exc_info=trace,
+        )
+        if park_after is None or failed < park_after:
+            self.index.back_off(claim, pause_after(failed, claim.token))
+            return
+        now = self.clock.now()
+        self.dead_letters.park(
+            DeadLetter(id=letter_id(claim.person), kind="person", subject=claim.person, reason=reason, at=now)
+        )
+        self.index.finish(claim, now + PARKED_AGAIN_AFTER)
+
+    def _count(self, done: Reconciled) -> None:
+        for decision in done.decisions:
+            outcome = "settled" if decision.is_settled else "wrote"
+            self.metrics.decisions.labels(decision.enrolment.pathway, outcome).inc()
+            if decision.rungs:
+                self.metrics.rungs.labels(decision.enrolment.pathway).inc(len(decision.rungs))
+        self.metrics.writes.inc(done.writes)
+        if done.unreadable:
+            log.info("parts of a record could not be understood", extra={"parts": len(done.unreadable)})
+
+    # --- catching up
+
+    def catch_up(self) -> None:
+        """Read from the record what notifications may have missed."""
+        try:
+            done = self._read_what_changed()
+            self.metrics.caught_up.labels("rebuilt" if done.rebuilt else "done").inc()
+            self.sweep()
+        except RecordFailure as failure:
+            self.metrics.caught_up.labels("failed").inc()
+            log.warning("catch-up ended early (%s); it begins again where it was", type(failure).__name__)
+        except InboxUnavailable:
+            log.warning("the work index does not answer; catch-up begins again where it was")
+        finally:
+            self._answer_catch_up()
+
+    def sweep(self) -> None:
+        """Do not wait for the scheduler's next look when somebody is known to be due."""
+        sweep(self.index, self.doorbell, self.clock.now(), SWEEP_LIMIT)
+
+    def _catch_up_for(self, _subscription: str) -> None:
+        """What one subscription missed is found with everything else that was missed."""
+        self._read_what_changed()
+
+    def _read_what_changed(self) -> CaughtUp:
+        done = catch_up(
+            self.record,
+            self.index,
+            self.watermarks,
+            types=watched(self.practice),
+            begins=self.begins,
+            now=self.clock.now(),
+            lookback=self.practice.lookback,
+            base_url=self.practice.catalogue.base_url,
+        )
+        if done.read or done.rebuilt:
+            log.info("caught up", extra={"read": done.read, "woken": done.woken, "rebuilt": done.rebuilt})
+        return done
+
+    def _answer_catch_up(self) -> None:
+        try:
+            self.doorbell.answer_catch_up()
+        except InboxUnavailable:
+            log.warning("the bell of the catch-up could not be answered; it falls silent by itself")
+
+
+def watched(practice: Practice) -> frozenset[str]:
+    """Types whose changes concern a person: what pathways ask about, our own, and the person."""
+    about_the_site = {"Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService"}
+    return (practice.types | {"Patient", "CarePlan", "Task", "Communication", "CareTeam"}) - about_the_site
+
+
+def pause_after(failed: int, token: str) -> timedelta:
+    """Doubles from 2 s to 5 min, each between half and all of it; the spread comes from the claim, so it replays."""
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(failed - 1, 20)))
+    return longest * (0.5 + crc32(token.encode()) / 2**33)
+
+
+def letter_id(person: Reference) -> str:
+    """One letter per person, however often parked; safe in a URL and a log."""
+    return f"person-{sha256(person.encode()).hexdigest()[:16]}"

@@ -1,0 +1,91 @@
+"""The worker process: Celery consumes the three queues with threads, because the work is waiting for the record.
+
+Tasks are shells; what they do stands in work.py. Survives Redis going away and coming back.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+
+from service.adapters.redis_doorbell import Job, Queue
+from service.app.celery_app import make_celery  # part of what this module offers
+from service.app.settings import Settings, load_settings
+from service.app.telemetry import log_to
+from service.app.wiring import open_work, serve_metrics
+from service.app.work import Work
+from service.domain.vocabulary import Reference
+
+__all__ = ["add_tasks", "make_celery", "run_worker"]
+
+BEAT_EVERY = 5.0
+"""Seconds between two heartbeats."""
+
+
+def add_tasks(celery: Celery, work: Work) -> None:
+    """The three jobs as Celery tasks; they never raise, so that a message is never delivered for ever."""
+
+    @celery.task(name=Job.TAKE_IN.value, queue=Queue.INBOX.value)
+    def take_in() -> None:
+        work.take_in()
+
+    @celery.task(name=Job.RECONCILE_PERSON.value, queue=Queue.PEOPLE.value)
+    def reconcile_person(person: str, token: str) -> None:
+        work.reconcile_person(Reference(person), token)
+
+    # Not acknowledged late: a catch-up may outlast the redelivery time, and the scheduler rings again anyway.
+    @celery.task(name=Job.CATCH_UP.value, queue=Queue.CATCH_UP.value, acks_late=False)
+    def catch_up() -> None:
+        work.catch_up()
+
+
+def run_worker(settings: Settings) -> int:
+    """Work until SIGTERM, then finish what is in hand; the exit status."""
+    log_to(sys.stderr, role="worker", level=settings.log_level)
+    with open_work(settings) as (work, celery):
+        add_tasks(celery, work)
+        serve_metrics(settings, work.metrics.registry)
+        if settings.heartbeat_file is not None:
+            celery.steps["consumer"].add(_heartbeat(settings.heartbeat_file))
+        signals.setup_logging.connect(_leave_logging_alone)
+        worker = celery.Worker(
+            pool="threads",
+            concurrency=settings.worker_concurrency,
+            queues=[queue.value for queue in Queue],
+            loglevel="INFO",
+            quiet=True,
+            without_mingle=True,
+            without_gossip=True,
+            without_heartbeat=True,
+        )
+        worker.start()
+        return int(worker.exitcode or 0)
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Celery configures logging itself unless somebody listens to this signal."""
+
+
+def _heartbeat(path: Path) -> type:
+    """A part of Celery's consumer that touches a file from its own loop: a loop that hangs stops the heartbeat."""
+    touch: Callable[[], None] = path.touch
+
+    class Heartbeat(bootsteps.StartStopStep):
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, consumer: Any) -> None:
+            touch()
+            self.timer = consumer.timer.call_repeatedly(BEAT_EVERY, touch)
+
+        def stop(self, _consumer: Any) -> None:
+            self.timer.cancel()
+
+    return Heartbeat
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker(load_settings()))
