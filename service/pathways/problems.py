@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-SHOWN_BEFORE = 120
-SHOWN_AFTER = 60
+LONGEST_SHOWN = 180
 
 
 class Severity(StrEnum):
@@ -66,8 +65,8 @@ def render_problem(problem: Problem) -> str:
 def _shown(source: str, column: int) -> tuple[str, int]:
     """The part of a long line around the caret, safe for a terminal, and where the caret stands in it."""
     clean = "".join(c if c.isprintable() else " " for c in source)
-    first = max(0, column - 1 - SHOWN_BEFORE)
-    last = column - 1 + SHOWN_AFTER
+    first = 0 if len(clean) <= LONGEST_SHOWN else max(0, column - 1 - LONGEST_SHOWN // 2)
+    last = first + LONGEST_SHOWN
     dots = "..." if first else ""
     tail = "..." if len(clean) > last else ""
     return f"{dots}{clean[first:last]}{tail}", len(dots) + column - 1 - first

@@ -48,11 +48,16 @@ def a_text(value: Any) -> str:
     return value
 
 
+def as_name(text: str) -> str:
+    """The name that somebody who wrote `Confirm Receipt` probably meant: `confirm-receipt`."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 def read_slug(value: Any) -> str:
     """A name such as `contact-person`."""
     text = a_text(value)
     if len(text) > 64 or re.fullmatch(SLUG, text) is None:
-        wanted = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+        wanted = as_name(text)
         help_text = f"did you mean '{wanted}'?" if re.fullmatch(SLUG, wanted) and len(wanted) <= 64 else ""
         raise refuse(
             "bad-name",
@@ -89,7 +94,9 @@ def read_date(value: Any) -> date:
             date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else date.fromisoformat("")
         )
     except ValueError:
-        raise refuse("bad-date", f"{shown(text)} is not a day", "write it as 2026-01-15") from None
+        raise refuse(
+            "bad-date", f"{shown(text)} is not a day", "write year-month-day, such as 2026-01-15"
+        ) from None
 
 
 def read_yes_no(value: Any) -> bool:

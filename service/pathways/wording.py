@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from service.pathways.schema import ROWS, Part
-from service.pathways.spelling import listed, suggest
+from service.pathways.spelling import listed, nearest, suggest
 from service.pathways.yaml_source import Source
 from service.pathways.yaml_tree import Node, Path, plain
 
@@ -68,6 +68,10 @@ def _report_missing(source: Source, root: Node, grammar: type[Part], loc: Path) 
     parent = _node_at(root, loc[:-1])
     if loc[-1] in parent.emptied:
         return  # reported where it stands without a value
+    part = part_at(grammar, loc[:-1])
+    keys = {f.alias or name for name, f in part.model_fields.items()} if part else set()
+    if any(nearest(key, keys) == loc[-1] for key, _ in parent.entries() if key not in keys):
+        return  # misspelt, and told so there
     noun = _noun(grammar, loc[:-1])
     source.report(parent.head, "missing-key", f"{noun} needs '{loc[-1]}'", f"add '{loc[-1]}: ...'")
 

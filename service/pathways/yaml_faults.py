@@ -42,7 +42,10 @@ def explain(error: yaml.YAMLError, lines: Sequence[str]) -> tuple[Place, str, st
 
 
 def _place(error: Any, lines: Sequence[str]) -> Place:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    # Whatever is not closed is best shown where it was opened.
+    opened = any(part in (getattr(error, "context", "") or "") for part in ("quoted scalar", "flow "))
+    marks = (getattr(error, "context_mark", None), getattr(error, "problem_mark", None))
+    mark = (marks[0] or marks[1]) if opened else (marks[1] or marks[0])
     if mark is not None:
         line = min(mark.line + 1, max(1, len(lines)))
         return line, mark.column + 1 if line == mark.line + 1 else 1

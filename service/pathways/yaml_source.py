@@ -19,6 +19,7 @@ from service.pathways.yaml_tree import Node, Place
 LARGEST = 512 * 1024
 DEEPEST = 24
 MOST_VALUES = 20_000
+ALIAS = "*"
 NO_VALUE = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -161,7 +162,7 @@ class _Builder:
 
     def _text(self, event: Any) -> Node:
         if isinstance(event, yaml.AliasEvent):
-            return Node(value="", place=_place(event.start_mark), raw="*", style="*")
+            return Node(value="", place=_place(event.start_mark), style=ALIAS)
         raw = self.text[event.start_mark.index : event.end_mark.index]
         return Node(value=event.value, place=_place(event.start_mark), raw=raw, style=event.style or "")
 
@@ -170,6 +171,8 @@ class _Builder:
         node = Node(value=values, place=_place(event.start_mark))
         while not isinstance(inside := next(self.events), yaml.SequenceEndEvent):
             value = self._node(inside, depth + 1)
+            if value.style == ALIAS:
+                continue  # reported already
             if _is_empty(value):
                 self.source.report(
                     value.place, "no-value", "this row of the list is empty", "write it or remove it"
@@ -195,6 +198,8 @@ class _Builder:
             first = values[name].head[0]
             self.source.report(key.place, "duplicate-key", f"'{name}' stands here twice; first on line {first}",
                                "keep one of the two")  # fmt: skip
+        elif value.style == ALIAS:
+            node.emptied.add(name)  # reported already
         elif _is_empty(value):
             node.emptied.add(name)
             self.source.report(
@@ -206,5 +211,5 @@ class _Builder:
 
 
 def _is_empty(node: Node) -> bool:
-    """Nothing, null or an alias (reported already)."""
-    return node.style == "*" or (node.style == "" and node.text is not None and node.text in NO_VALUE)
+    """Nothing, or one of YAML's words for it, unquoted."""
+    return node.style == "" and node.text is not None and node.text in NO_VALUE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from service.pathways.scalars import as_name
 from service.pathways.yaml_tree import Node
 
 NEEDS_OF_TASK = ("opens-when", "done-when")
@@ -45,8 +46,8 @@ def ladders(root: Node) -> list[tuple[str, Node]]:
 
 
 def ids(nodes: list[Node]) -> set[str]:
-    """The ids of list rows."""
-    return {text for node in nodes if (text := text_of(node, "id"))}
+    """The ids of list rows; one that is badly written (and reported) counts as the name it should be."""
+    return {as_name(text) for node in nodes if (text := text_of(node, "id"))}
 
 
 def need_rows(root: Node) -> Iterator[Node]:

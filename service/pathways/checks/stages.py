@@ -37,9 +37,13 @@ def _id(stage: Node) -> str:
 
 def reachable(found: list[Node]) -> set[str]:
     """Ids of stages that evidence, or tasks of stages that can be reached, may lead to."""
-    homes = {outline.text_of(t, "id"): _id(s) for s in found for t in outline.rows_of(s, "tasks")}
+    homes: dict[str, set[str]] = {}
+    for stage in found:
+        for name in outline.ids(outline.rows_of(stage, "tasks")):
+            homes.setdefault(name, set()).add(_id(stage))
     stages = {_id(stage) for stage in found}
-    reached = {_id(found[0])}
+    # A stage without rows to enter by has been reported for that; it takes nobody else down with it.
+    reached = {_id(stage) for stage in found[1:] if not outline.rows_of(stage, "enter")} | {_id(found[0])}
     for _ in found:
         for stage in found[1:]:
             if any(_can_hold(row, homes, stages, reached) for row in outline.rows_of(stage, "enter")):
@@ -47,24 +51,25 @@ def reachable(found: list[Node]) -> set[str]:
     return reached
 
 
-def _can_hold(row: Node, homes: dict[str | None, str], stages: set[str], reached: set[str]) -> bool:
+def _can_hold(row: Node, homes: dict[str, set[str]], stages: set[str], reached: set[str]) -> bool:
     """Whatever is misspelt counts as possible: it has been reported under its own name."""
     stage = outline.text_of(row, "stage")
     if stage is not None:
         return stage in reached or stage not in stages
     task = outline.text_of(row, "task") or outline.text_of(row, "escalation")
-    return task is None or homes.get(task, "") in reached or task not in homes
+    return task is None or task not in homes or bool(homes[task] & reached)
 
 
 def _check_reachable(source: Source, found: list[Node]) -> None:
     reached = reachable(found)
     for stage in found[1:]:
-        if _id(stage) and _id(stage) not in reached and stage.get("enter") is not None:
+        if _id(stage) and _id(stage) not in reached:
             place = (stage.get("id") or stage).place
             source.report(place, "unreachable-stage", f"stage {shown(_id(stage))} can never be entered",
                           "its 'enter' waits only for stages or tasks that come after it")  # fmt: skip
 
 
+# A final stage that nothing leads to is told as unreachable-stage, so here it is enough that there is one.
 def _check_final(source: Source, root: Node, found: list[Node]) -> None:
     final = [stage for stage in found if outline.text_of(stage, "final") == "true"]
     if not final:
@@ -74,8 +79,6 @@ def _check_final(source: Source, root: Node, found: list[Node]) -> None:
     elif final[0] is found[0]:
         source.report((final[0].get("final") or final[0]).head, "no-final-stage",
                       "the first stage is final, so the pathway ends as it begins", "make a later stage final")  # fmt: skip
-    elif not any(_id(stage) in reachable(found) for stage in final):
-        source.report((root.get("stages") or root).head, "no-final-stage", "no way leads to a final stage")
 
 
 def _check_gates(source: Source, root: Node, found: list[Node]) -> None:
