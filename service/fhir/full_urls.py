@@ -30,13 +30,9 @@ def without(resource: Resource, unknown: Collection[str]) -> dict[str, Any]:
     """A copy without References to `unknown` full URLs.
 
     The list item that holds such a Reference is left out as a whole (an `activity`, an `input`, an extension);
-    a Reference that stands alone (`focus`) is left out by itself. A list that becomes empty disappears.
+    a Reference outside any list (`focus`) is left out by itself. A list that becomes empty disappears.
     """
-    copy = {}
-    for name, value in resource.items():
-        kept = _without(value, unknown)
-        if kept is not _DROPPED and kept is not _HOLLOW:
-            copy[name] = kept
+    copy: dict[str, Any] = _mapping_without(resource, unknown, in_list=False)
     return copy
 
 
@@ -64,24 +60,26 @@ def _resolved(value: Any, known: Mapping[str, str]) -> Any:
     return value
 
 
-def _without(value: Any, unknown: Collection[str]) -> Any:
+def _without(value: Any, unknown: Collection[str], *, in_list: bool) -> Any:
     if isinstance(value, Mapping):
-        return _mapping_without(value, unknown)
+        target = value.get("reference")
+        if isinstance(target, str) and target in unknown:
+            return _HOLLOW
+        return _mapping_without(value, unknown, in_list=in_list)
     if isinstance(value, list | tuple):
-        kept = [each for each in (_without(item, unknown) for item in value) if each is not _HOLLOW]
+        kept = [
+            each for each in (_without(item, unknown, in_list=True) for item in value) if each is not _HOLLOW
+        ]
         return kept or (_DROPPED if value else [])
     return value
 
 
-def _mapping_without(value: Mapping[str, Any], unknown: Collection[str]) -> Any:
-    target = value.get("reference")
-    if isinstance(target, str) and target in unknown:
-        return _HOLLOW
+def _mapping_without(value: Mapping[str, Any], unknown: Collection[str], *, in_list: bool) -> Any:
     copy = {}
     for name, each in value.items():
-        kept = _without(each, unknown)
-        if kept is _HOLLOW:
+        kept = _without(each, unknown, in_list=in_list)
+        if kept is _HOLLOW and in_list:
             return _HOLLOW
-        if kept is not _DROPPED:
+        if kept is not _DROPPED and kept is not _HOLLOW:
             copy[name] = kept
     return copy
