@@ -64,11 +64,7 @@ def escalate(
 
 def close_all(view: View, because: str) -> Escalations:
     """End every running escalation because its enrolment ended."""
-    return _together(
-        _closed(view, remembered(view, seen), because)
-        for seen in view.escalations
-        if seen.status in RUNNING_PLAN
-    )
+    return _together(_closed(view, remembered(view, seen), because) for seen in view.escalations)
 
 
 def next_rung_at(
@@ -98,16 +94,17 @@ def _is_acknowledged(rung: RungSeen) -> bool:
 def _one(view: View, subject: Subject, roster: Roster) -> Escalations:
     seen = subject.existing
     if seen is not None and seen.status not in RUNNING_PLAN and seen.reference is not None:
-        return Escalations()
+        # Closed, by us or by people. Responses that a crash left open under it are no longer asked for.
+        return _closed(view, subject, "the escalation was closed")
     if subject.resolved:
         return _closed(view, subject, subject.resolved) if seen is not None else Escalations()
     raised = _rungs_due(view, subject, roster)
     rungs = seen.rungs if seen else ()
-    coming = next_rung_at(view, subject.ladder, subject.missed_at, _as_seen(rungs, raised))
+    coming = _next_rung_at(view, subject, _as_seen(rungs, raised))
     wake_at = (coming,) if coming is not None and coming > view.now else ()
     mended = _missing_notices(subject, rungs, roster)
     new_rungs = [r for r in raised if r.number > len(rungs)]
-    incomplete = seen is None or seen.reference is None or seen.listed < len(rungs)
+    incomplete = seen is not None and (seen.reference is None or seen.listed < len(rungs))
     if not (new_rungs or incomplete):
         return Escalations(rungs=tuple(mended), wake_at=wake_at)
     kept = _keep(view, subject, rungs, new_rungs, roster)
@@ -120,11 +117,17 @@ def _one(view: View, subject: Subject, roster: Roster) -> Escalations:
     )
 
 
+def _next_rung_at(view: View, subject: Subject, rungs: tuple[RungSeen, ...]) -> datetime | None:
+    """The ladder rests while the follow-up is on hold, for as long as a hold may last."""
+    at = next_rung_at(view, subject.ladder, subject.missed_at, rungs)
+    return max(at, subject.rests_until) if at is not None and subject.rests_until is not None else at
+
+
 def _rungs_due(view: View, subject: Subject, roster: Roster) -> list[RaiseRung]:
     seen = subject.existing.rungs if subject.existing else ()
     due: list[RaiseRung] = []
     while True:
-        at = next_rung_at(view, subject.ladder, subject.missed_at, _as_seen(seen, due))
+        at = _next_rung_at(view, subject, _as_seen(seen, due))
         if at is None or at > view.now:
             return due
         number = len(seen) + len(due) + 1

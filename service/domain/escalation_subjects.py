@@ -12,11 +12,20 @@ from service.domain.evidence import EscalationSeen
 from service.domain.pathway import Ladder
 from service.domain.standing import Standing, hold_ends_at, is_paused, refused
 from service.domain.view import View
-from service.domain.vocabulary import AWAITING_ACCEPTANCE, OPEN, Cause, FollowUpStatus, RoleId, TaskId
+from service.domain.vocabulary import (
+    AWAITING_ACCEPTANCE,
+    OPEN,
+    RUNNING_PLAN,
+    Cause,
+    FollowUpStatus,
+    RoleId,
+    TaskId,
+)
 
 UNOWNED_TASK = TaskId("unowned")
 
 CAUSES = (Cause.ACCEPTANCE, Cause.COMPLETION, Cause.REFUSAL, Cause.UNREACHABLE)
+_COVERED_BY = {Cause.COMPLETION: Cause.ACCEPTANCE, Cause.ACCEPTANCE: Cause.COMPLETION}
 
 
 _WHY = {
@@ -44,6 +53,8 @@ class Subject:
     resolved: str = ""
     """Why it is over; empty while it is not."""
     existing: EscalationSeen | None = None
+    rests_until: datetime | None = None
+    """No further rung before this, because the follow-up is on hold."""
 
 
 def subjects_of(view: View, standing: Standing, standings: tuple[Standing, ...]) -> Iterator[Subject]:
@@ -69,6 +80,7 @@ def subjects_of(view: View, standing: Standing, standings: tuple[Standing, ...])
             asked=template.ask,
             resolved=_resolved(view, standing, cause, standings),
             existing=existing,
+            rests_until=hold_ends_at(follow_up) if follow_up.status is FollowUpStatus.ON_HOLD else None,
         )
 
 
@@ -107,7 +119,8 @@ def _completion_due_at(view: View, standing: Standing) -> datetime | None:
         # Somebody has just taken on what was overdue: one response time before the ladder starts on them.
         first = view.pathway.ladders[standing.template.escalation].rungs[0]
         return view.due(follow_up.changed_at, first.respond_within)
-    return due_at
+    # Of what was opened when its time had already passed, nobody could know before: the ladder starts at its foot.
+    return max(due_at, follow_up.opened_at)
 
 
 def _tries_left(view: View, standing: Standing) -> bool:
@@ -116,14 +129,19 @@ def _tries_left(view: View, standing: Standing) -> bool:
 
 
 def _covered(view: View, standing: Standing, cause: Cause) -> bool:
-    """A follow-up that nobody accepted and that is now overdue is one escalation, not two."""
-    if cause is not Cause.COMPLETION:
+    """A follow-up that nobody accepted and that is now overdue is one escalation, not two: the one that came first."""
+    if cause not in _COVERED_BY or _is_over(view, standing, _COVERED_BY[cause]):
         return False
-    acceptance = _missed_at(view, standing, Cause.ACCEPTANCE)
-    if acceptance is None:
+    mine, other = _missed_at(view, standing, cause), _missed_at(view, standing, _COVERED_BY[cause])
+    if mine is None or other is None:
         return False
-    complete_by = standing.follow_up.complete_by
-    return complete_by is None or acceptance <= complete_by
+    return other < mine or (other == mine and cause is Cause.COMPLETION)
+
+
+def _is_over(view: View, standing: Standing, cause: Cause) -> bool:
+    """An escalation of that cause has been closed: it will not speak again, so it covers nothing."""
+    identifier = f"{standing.follow_up.identifier}/{cause.value}"
+    return any(e.identifier == identifier and e.status not in RUNNING_PLAN for e in view.escalations)
 
 
 def _resolved(view: View, standing: Standing, cause: Cause, standings: tuple[Standing, ...]) -> str:
@@ -135,11 +153,9 @@ def _resolved(view: View, standing: Standing, cause: Cause, standings: tuple[Sta
     if cause is Cause.UNREACHABLE:
         return "" if _missed_at(view, standing, cause) else f"{standing.template.title} goes on"
     if follow_up.status is FollowUpStatus.FAILED:
-        return "" if cause is Cause.COMPLETION and not standing.is_latest else "the attempt was made"
+        return "the attempt was made"
     if follow_up.status not in OPEN:
         return f"the follow-up was closed as {follow_up.status.value}"
-    if is_paused(follow_up, view.now):
-        return ""
     if cause is Cause.ACCEPTANCE and follow_up.status not in AWAITING_ACCEPTANCE:
         return "the follow-up was accepted"
     return ""
@@ -147,12 +163,16 @@ def _resolved(view: View, standing: Standing, cause: Cause, standings: tuple[Sta
 
 def _taken_on(standing: Standing, standings: tuple[Standing, ...]) -> str:
     for other in standings:
-        later = (
-            other.template.id == standing.template.id
-            and other.follow_up.occurrence > standing.follow_up.occurrence
-        )
-        if later and other.follow_up.status in OPEN - AWAITING_ACCEPTANCE:
+        same = other.template.id == standing.template.id
+        if not same or other.follow_up.occurrence <= standing.follow_up.occurrence:
+            continue
+        status = other.follow_up.status
+        if status in OPEN - AWAITING_ACCEPTANCE:
             return f"{standing.template.title} was accepted by another owner"
+        if status is FollowUpStatus.FAILED or (
+            status is FollowUpStatus.CANCELLED and not refused(other.follow_up)
+        ):
+            return f"{standing.template.title} was taken on by another owner and closed as {status.value}"
     return ""
 
 
