@@ -119,7 +119,7 @@ def _begins(
     if any(condition.holds(fact, situation) for condition in start.unless):
         return False
     return not start.also or any(
-        not other.void and condition.holds(other, situation)
+        not other.void and other.reference != fact.reference and condition.holds(other, situation)
         for condition in start.also
         for other in grouped.get(condition.kind, ())
     )
@@ -182,9 +182,12 @@ def _end(
     reason = f"the pathway ended: {because}"
     closed = ladders.close_all(view, reason)
     kept = _responses(closed.changes)
-    changes = tuple(c for c in follow_ups.close_all(view, reason) if c.identifier not in kept)
+    finished = follow_ups.close_all(view, reason)
+    changes = tuple(change for change in finished.changes if change.identifier not in kept)
     wanted = replace(
-        _wanted(view, enrolment, record.roster, placement, (), None), status=status, ended_reason=because
+        _wanted(view, enrolment, record.roster, placement, finished.variances, None),
+        status=status,
+        ended_reason=because,
     )
     return _decision(
         view,
@@ -195,7 +198,7 @@ def _end(
             write_enrolment=False,
             changes=(*changes, *closed.changes),
             escalations=closed.plans,
-            rules=(reason, *closed.rules),
+            rules=(reason, *finished.rules, *closed.rules),
         ),
     )
 
@@ -223,7 +226,7 @@ def _wanted(
     wanted = replace(enrolment, activities=activities, lead=lead.reference)
     wanted = replace(wanted, lead_display=enrolment.lead_display or lead.display)
     if placement is None:
-        return wanted
+        return replace(wanted, variances=_add_variances(enrolment.variances, variances))
     return replace(
         wanted,
         stage=placement.stage,

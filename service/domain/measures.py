@@ -58,16 +58,16 @@ def _view(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: dat
 
 def _count_one(measure: Measure, views: list[View]) -> MeasureCount:
     belong = [v for v in views if not measure.denominator or v.is_met(measure.denominator)]
-    excluded = [v for v in belong if _met_in_time(v, measure, measure.exclusion)]
-    counted = [v for v in belong if v not in excluded]
-    met = [v for v in counted if _met_in_time(v, measure, measure.numerator)]
+    excluded = {v.identifier for v in belong if _met_in_time(v, measure, measure.exclusion)}
+    counted = [v for v in belong if v.identifier not in excluded]
+    met = {v.identifier for v in counted if _met_in_time(v, measure, measure.numerator)}
     return MeasureCount(
         measure=measure.id,
         title=measure.title,
         denominator=tuple(v.identifier for v in counted),
-        excluded=tuple(v.identifier for v in excluded),
-        numerator=tuple(v.identifier for v in met),
-        pending=tuple(v.identifier for v in counted if v not in met and _still_open(v, measure)),
+        excluded=tuple(v.identifier for v in belong if v.identifier in excluded),
+        numerator=tuple(v.identifier for v in counted if v.identifier in met),
+        pending=tuple(v.identifier for v in counted if v.identifier not in met and _still_open(v, measure)),
     )
 
 

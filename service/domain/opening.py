@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Roster
 from service.domain.intents import OpenFollowUp
-from service.domain.owners import Ownership, resolve_owner
+from service.domain.owners import Ownership, known_holder, resolve_owner
 from service.domain.pathway import FollowUpTask, Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks
@@ -89,7 +90,7 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
     """After a failed attempt the same role goes on; after a refusal somebody else: same role, ladder, then lead."""
     if not refused(latest):
         return resolve_owner(template.owner, roster)
-    not_again = _refusers(view, template)
+    not_again = _refusers(view, template, roster)
     roles: list[RoleId] = [template.owner]
     if template.escalation is not None:
         roles.extend(rung.notify for rung in view.pathway.ladders[template.escalation].rungs)
@@ -100,8 +101,10 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
     return resolve_owner(template.owner, roster, not_again=not_again)
 
 
-def _refusers(view: View, template: FollowUpTask) -> list[Reference]:
-    return [f.owner for f in view.occurrences(template.id) if refused(f) and f.owner is not None]
+def _refusers(view: View, template: FollowUpTask, roster: Roster) -> list[Reference]:
+    owners = [f.owner for f in view.occurrences(template.id) if refused(f) and f.owner is not None]
+    # One person may stand on the roster twice: under a PractitionerRole and as the Practitioner.
+    return [*owners, *(known_holder(owner, roster).practitioner for owner in owners)]
 
 
 def _open(
@@ -163,9 +166,9 @@ def _reason(view: View, template: FollowUpTask) -> str:
 
 def _clock(view: View, stage: Stage, template: FollowUpTask, placement: Placement) -> datetime:
     if template.clock == "stage":
-        entered = [e.entered_at for e in placement.history if e.stage == stage.id]
-        # A stage that is reached but held by a gate has no entry yet; its evidence starts the clock all the same.
-        return entered[0] if entered else view.met_at(stage.enter) or view.situation.started_at
+        # A gate delays the entry, never a clock: it counts from the evidence, whether the stage is still held or not.
+        entered = next((e.entered_at for e in placement.history if e.stage == stage.id), None)
+        return view.met_at(stage.enter) or entered or view.situation.started_at
     return view.situation.started_at
 
 
@@ -186,3 +189,12 @@ def complete_by_of(
         return view.due(opened_at, template.attempt_every)
     start_at = opened_at if template.clock == "opened" else _clock(view, stage, template, placement)
     return view.due(start_at, within)
+
+
+def possible_times(
+    view: View, stage: Stage, template: FollowUpTask, placement: Placement, *, opened_at: datetime
+) -> Iterator[datetime]:
+    """Every complete-by time that the levels of its criterion can give; any other was set by people."""
+    start_at = opened_at if template.clock == "opened" else _clock(view, stage, template, placement)
+    for within in (template.due_in.otherwise, *template.due_in.by_level.values()):
+        yield view.due(start_at, within)

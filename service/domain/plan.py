@@ -8,7 +8,7 @@ from datetime import datetime
 from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Roster
 from service.domain.intents import ChangeFollowUp
-from service.domain.opening import ask_again_from, complete_by_of, open_again, open_first
+from service.domain.opening import ask_again_from, complete_by_of, open_again, open_first, possible_times
 from service.domain.owners import is_held
 from service.domain.pathway import FollowUpTask, Stage
 from service.domain.place import Placement, position
@@ -29,27 +29,40 @@ def plan(view: View, placement: Placement, roster: Roster) -> Plan:
     return together([*parts, Plan(wake_at=tuple(misses))])
 
 
-def close_all(view: View, because: str) -> tuple[ChangeFollowUp, ...]:
-    """Cancel what is still open when an enrolment ends, with the reason."""
-    return tuple(
-        ChangeFollowUp(
-            identifier=f.identifier,
-            reference=f.reference,
-            version=f.version,
-            status=FollowUpStatus.CANCELLED,
-            because=because,
-            changed_at=view.now,
-        )
-        for f in view.follow_ups
-        if f.status in OPEN and f.reference is not None
+def close_all(view: View, because: str) -> Plan:
+    """When an enrolment ends: what the record shows as done is completed, the rest cancelled with the reason."""
+    parts = [_close(view, follow_up, because) for follow_up in view.follow_ups if follow_up.status in OPEN]
+    late = [
+        variance
+        for template in (t for stage in view.pathway.stages for t in stage.tasks)
+        for variance in _lateness(template, view.occurrences(template.id))
+    ]
+    return together([*parts, Plan(variances=tuple(late))])
+
+
+def _close(view: View, follow_up: FollowUp, because: str) -> Plan:
+    template = view.template(follow_up.task)
+    done_at = view.done_at(template) if template else None
+    if template is not None and done_at is not None:
+        return _found_done(view, template, follow_up, done_at)
+    change = ChangeFollowUp(
+        identifier=follow_up.identifier,
+        reference=follow_up.reference or Reference(""),
+        version=follow_up.version,
+        status=FollowUpStatus.CANCELLED,
+        because=because,
+        changed_at=view.now,
     )
+    return Plan(changes=(change,))
 
 
 def _templates(view: View, placement: Placement) -> Iterator[tuple[Stage, FollowUpTask]]:
     furthest = max(position(view.pathway, placement.reached), position(view.pathway, placement.stage))
     for stage in view.pathway.stages[: furthest + 1]:
-        for template in stage.tasks:
-            yield stage, template
+        yield from ((stage, template) for template in stage.tasks)
+    for stage in view.pathway.stages[furthest + 1 :]:
+        # Opened while the evidence reached further (it has been corrected since): not given up by silence.
+        yield from ((stage, template) for template in stage.tasks if view.occurrences(template.id))
 
 
 def _plan_one(view: View, stage: Stage, template: FollowUpTask, placement: Placement, roster: Roster) -> Plan:
@@ -116,7 +129,8 @@ def _replanned(
     if template.due_in.criterion is None:
         return None
     due = complete_by_of(view, stage, template, placement, opened_at=latest.opened_at)
-    return due if latest.complete_by is None or due != latest.complete_by else None
+    ours = possible_times(view, stage, template, placement, opened_at=latest.opened_at)
+    return due if latest.complete_by != due and latest.complete_by in {None, *ours} else None
 
 
 def _found_done(view: View, template: FollowUpTask, latest: FollowUp, done_at: datetime) -> Plan:
