@@ -37,10 +37,12 @@ def parse_time(text: object, zone: tzinfo) -> datetime | None:
             int((found["fraction"] or "0")[:6].ljust(6, "0")),
             tzinfo=_zone(found["zone"], zone),
         )
-        moment.astimezone(UTC)  # an instant outside the calendar's range is not a time either
+        in_utc = moment.astimezone(UTC)  # an instant outside the calendar's range is not a time either
     except (ValueError, OverflowError):
         return None
-    return moment + timedelta(seconds=1) if second == 60 else moment
+    # Python never finds a time of a zone's repeated hour equal to the same instant written with an offset (PEP 495).
+    told = moment if found["zone"] else in_utc
+    return told + timedelta(seconds=1) if second == 60 else told
 
 
 def fhir_time(moment: datetime, zone: tzinfo) -> str:
