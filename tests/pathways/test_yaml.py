@@ -1,9 +1,11 @@
 """Positions inside texts, however they are quoted, and values that stay what was written."""
 
 import pytest
+import yaml
 
 from service.pathways.yaml_source import Source, parse_source
 from service.pathways.yaml_tree import place_in_text, plain
+from tests.pathways.conftest import HERE, MAPPINGS
 
 
 def parse(text):
@@ -63,3 +65,17 @@ def test_all_faults_of_the_tree_are_told_together():
         ("anchor", 4),
         ("no-value", 5),
     ]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(MAPPINGS.parents[2].glob("mappings/**/*.yaml")) + sorted((HERE / "bad").glob("*.yaml"))
+)
+def test_the_fast_parser_and_the_plain_one_see_the_same_tree(path, monkeypatch):
+    """Places must not depend on how PyYAML was built on this machine."""
+    text = path.read_bytes() + "\nüñí: 'çö𝄞 x'\n".encode()
+    fast = parse_source(Source(file="f"), text)
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    slow = parse_source(Source(file="f"), text)
+
+    assert fast.root == slow.root
+    assert fast.problems == slow.problems
