@@ -28,6 +28,7 @@ from service.domain.vocabulary import (
     AWAITING_ACCEPTANCE,
     OPEN,
     RUNNING_PLAN,
+    Cause,
     FollowUpStatus,
     PlanStatus,
     Priority,
@@ -104,7 +105,11 @@ def _one(view: View, subject: Subject, roster: Roster) -> Escalations:
     wake_at = (coming,) if coming is not None and coming > view.now else ()
     mended = _missing_notices(subject, rungs, roster)
     new_rungs = [r for r in raised if r.number > len(rungs)]
-    incomplete = seen is not None and (seen.reference is None or seen.listed < len(rungs))
+    # A vacancy has no time of its own in the record, so its plan keeps it from the first moment on.
+    is_remembered = seen is not None or subject.cause is not Cause.UNOWNED
+    incomplete = not is_remembered or (
+        seen is not None and (seen.reference is None or seen.listed < len(rungs))
+    )
     if not (new_rungs or incomplete):
         return Escalations(rungs=tuple(mended), wake_at=wake_at)
     kept = _keep(view, subject, rungs, new_rungs, roster)

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from service.domain.evidence import EscalationSeen
+from service.domain.evidence import EscalationSeen, FollowUp
 from service.domain.pathway import Ladder
 from service.domain.standing import Standing, hold_ends_at, is_paused, refused
 from service.domain.view import View
@@ -179,26 +179,38 @@ def _taken_on(standing: Standing, standings: tuple[Standing, ...]) -> str:
 def unowned_subject(
     view: View, standings: tuple[Standing, ...], unowned: tuple[RoleId, ...]
 ) -> Iterator[Subject]:
-    identifier = f"{view.identifier}/{UNOWNED_TASK}/1/{Cause.UNOWNED.value}"
-    existing = next((e for e in view.escalations if e.identifier == identifier), None)
-    if not unowned and existing is None:
+    """Roles that nobody holds. Once that was put right, a follow-up that is unowned again is a new escalation."""
+    known = [e for e in view.escalations if e.task == UNOWNED_TASK]
+    yield from (remembered(view, e) for e in known if e.status not in RUNNING_PLAN)
+    running = next((e for e in known if e.status in RUNNING_PLAN), None)
+    affected = [
+        s.follow_up
+        for s in standings
+        if s.is_latest and s.follow_up.status in OPEN and s.template.owner in unowned
+    ]
+    if running is None and not any(f.opened_at > _last_told_at(known, f) for f in affected):
         return
-    affected = [s.follow_up for s in standings if s.template.owner in unowned]
+    number = running.occurrence if running else 1 + max((e.occurrence for e in known), default=0)
     titles = ", ".join(view.pathway.role_titles.get(role, str(role)) for role in unowned)
-    missed_at = min((f.opened_at for f in affected), default=view.now)
     yield Subject(
-        identifier=identifier,
+        identifier=f"{view.identifier}/{UNOWNED_TASK}/{number}/{Cause.UNOWNED.value}",
         task=UNOWNED_TASK,
         title="Follow-ups without a holder of their role",
         about=affected[0].identifier if affected else view.identifier,
         cause=Cause.UNOWNED,
-        missed_at=existing.missed_at if existing else missed_at,
+        missed_at=running.missed_at if running else view.now,
         ladder=view.pathway.unowned,
         why=f"nobody is named for: {titles}; until somebody is, the accountable person holds these follow-ups",
         asked="Name a person for each of these roles, in the care team or the practitioner directory.",
         resolved="" if unowned else "every role is held by a named person",
-        existing=existing,
+        existing=running,
     )
+
+
+def _last_told_at(known: list[EscalationSeen], follow_up: FollowUp) -> datetime:
+    """When somebody was last told that a role is not held; before the follow-up itself when nobody ever was."""
+    told = [rung.raised_at for e in known for rung in e.rungs]
+    return max(told, default=follow_up.opened_at - timedelta(microseconds=1))
 
 
 def remembered(view: View, seen: EscalationSeen) -> Subject:
