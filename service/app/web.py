@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from service.app.web_errors import tell_errors_as_fhir
 from service.app.web_headers import SecurityHeaders
 from service.app.web_metrics import NotificationMetrics
-from service.app.web_notifications import Bell, Intake, notification_routes
+from service.app.web_notifications import Bell, Intake, add_notification_routes
 from service.app.web_operations import Check, operation_routes
 from service.flow.receive import AsyncInbox, Limits, Watch
 
@@ -55,7 +55,7 @@ def create_app(
     tell_errors_as_fhir(app)
     metrics = NotificationMetrics(registry)
     intake = Intake(watches=watches, inbox=inbox, limits=limits, metrics=metrics, bell=bell)
-    app.include_router(notification_routes(intake))
+    add_notification_routes(app, intake)
     app.include_router(operation_routes(registry, checks))
     for router in routers:
         app.include_router(router)

@@ -13,7 +13,7 @@ from itertools import product
 from time import perf_counter
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from service.app.web_metrics import NotificationMetrics
@@ -59,7 +59,9 @@ class Intake:
         took = perf_counter() - began
         name = watch.name if watch else UNKNOWN
         self._metrics.count(name, answer.outcome, took)
-        log.info("notification for %s: %s, %.1f ms", name, answer.outcome.value, took * 1000)
+        # Stored ones are counted in the metrics; a line for each would cost more than storing it.
+        level = logging.DEBUG if answer.outcome is Outcome.STORED else logging.INFO
+        log.log(level, "notification for %s: %s, %.1f ms", name, answer.outcome.value, took * 1000)
         if self._bell is not None and answer.outcome is Outcome.STORED:
             self._bell.ring()
         return Response(answer.body, answer.status, dict(answer.headers), FHIR_JSON)
@@ -67,15 +69,15 @@ class Intake:
     async def _answer(self, request: Request, watch: Watch | None) -> Answer:
         delivery = Delivery(method=request.method, path=_path(request.path_params), headers=request.headers)
         refusal = step.refuse_unread(delivery, watch=watch, limits=self._limits)
-        if refusal is not None:
-            return refusal
+        if refusal is not None or watch is None:
+            return refusal or step.unknown_address()
         held = bytearray()
         try:
             refusal = await self._read(request, held)
             if refusal is not None:
                 return refusal
             whole = replace(delivery, body=bytes(held))
-            return await step.receive(whole, watch=watch, inbox=self._inbox, limits=self._limits)
+            return await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
         finally:
             self._held -= len(held)
 
@@ -130,11 +132,17 @@ class Bell:
                 )
 
 
-def notification_routes(intake: Intake) -> APIRouter:
-    """`/notifications/{token}` and what senders append to it, with and without a trailing slash (never a redirect)."""
-    router = APIRouter(tags=["notifications"])
-    for (path, shown), method in product(_PATHS.items(), step.METHODS):
-        router.add_api_route(
+def add_notification_routes(app: FastAPI, intake: Intake) -> None:
+    """`/notifications/{token}` and what senders append to it, with and without a trailing slash (never a redirect).
+
+    Plain routes answer; FastAPI's own, which would look at each request once more, only describe them.
+    """
+    for path in _PATHS:
+        # Methods that are refused are answered here too, so that Allow names all and an unknown token stays unknown.
+        app.add_route(path, intake.notified, [*step.METHODS, *_REFUSED_METHODS], include_in_schema=False)
+    described = APIRouter(tags=["notifications"])
+    for path, method in product((path for path, shown in _PATHS.items() if shown), step.METHODS):
+        described.add_api_route(
             path,
             intake.notified,
             methods=[method],
@@ -142,14 +150,10 @@ def notification_routes(intake: Intake) -> APIRouter:
             summary="Receive one notification of a FHIR Subscription",
             description=_ABOUT,
             responses=_RESPONSES,
-            include_in_schema=shown,
             openapi_extra=_REQUEST,
             operation_id=f"{method.lower()}-{'resource' if '{id}' in path else 'notification'}",
         )
-    for path in _PATHS:
-        # Answered by the receive step too, so that Allow names every method and an unknown token stays unknown.
-        router.add_api_route(path, intake.notified, methods=list(_REFUSED_METHODS), include_in_schema=False)
-    return router
+    app.include_router(described)
 
 
 def _path(params: Mapping[str, str]) -> str:

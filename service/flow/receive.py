@@ -94,6 +94,11 @@ async def receive(request: Delivery, *, watch: Watch | None, inbox: AsyncInbox, 
     refusal = refuse_unread(request, watch=watch, limits=limits)
     if refusal is not None or watch is None:
         return refusal or unknown_address()
+    return await receive_read(request, watch=watch, inbox=inbox, limits=limits)
+
+
+async def receive_read(request: Delivery, *, watch: Watch, inbox: AsyncInbox, limits: Limits) -> Answer:
+    """The second half of `receive`, for a request that `refuse_unread` let pass and whose body has been read since."""
     refusal = _refuse_read(request, watch, limits)
     if refusal is not None:
         return refusal
