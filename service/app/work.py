@@ -136,9 +136,8 @@ class Work:
             self._later(claim, "refused", failure, park_after=REFUSED_TRIES, reason=reason)
         except InboxUnavailable:
             raise
-        except (
-            Exception
-        ) as fault:  # ours to fix: told with type and place, parked in the end, and tried again hourly
+        # Ours to fix: told with its type and place, parked in the end, and tried again hourly.
+        except Exception as fault:
             found = fault_of(type(fault), fault.__traceback__)
             reason = f"Throughline itself failed ({found['fault']} at {found.get('where', 'an unknown place')}). Report it."
             self._later(claim, "fault", fault, park_after=FAULT_TRIES, reason=reason)
@@ -156,7 +155,8 @@ class Work:
         log.log(
             logging.ERROR if kind == "fault" else logging.WARNING,
             "reconcile failed",
-            extra={"kind": kind, "failed": failed},
+            # The text of a record failure never holds content (ports.RecordFailure); that of a fault might.
+            extra={"kind": kind, "failed": failed} | ({} if kind == "fault" else {"why": str(failure)}),
             exc_info=trace,
         )
         if park_after is None or failed < park_after:

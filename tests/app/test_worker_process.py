@@ -1,0 +1,183 @@
+"""The worker and the scheduler as real processes on a real queue and a real FHIR server: what survives what."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from service.adapters.clocks import set_clock
+from service.adapters.embedded import EmbeddedRedis
+from service.adapters.redis_connection import Keys, connect
+from service.adapters.redis_work_index import RedisWorkIndex
+from tests.processes import ServiceProcesses, eventually
+
+MAPPINGS = Path(__file__).parent / "mappings"
+NOW = datetime(2026, 3, 6, 16, 30, tzinfo=ZoneInfo("America/Denver"))
+ROLE = "https://throughline.example/fhir/CodeSystem/role"
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def clock_file(tmp_path):
+    path = tmp_path / "clock"
+    set_clock(path, NOW)
+    return path
+
+
+class Site:
+    """The record of one made-up hospital, through plain HTTP."""
+
+    def __init__(self, base_url):
+        self.base_url = base_url
+        self.http = httpx.Client(timeout=20, trust_env=False)
+        self.boss = self.make({"resourceType": "Practitioner", "name": [{"text": "Ines Marchetti"}]})
+        cora = self.make({"resourceType": "Practitioner", "name": [{"text": "Cora Benitez"}]})
+        self.make(
+            {
+                "resourceType": "PractitionerRole",
+                "active": True,
+                "practitioner": {"reference": cora},
+                "code": [{"coding": [{"system": ROLE, "code": "coordinator"}]}],
+            }
+        )
+
+    def make(self, resource):
+        answer = self.http.post(f"{self.base_url}/{resource['resourceType']}", json=resource)
+        answer.raise_for_status()
+        return f"{resource['resourceType']}/{answer.json()['id']}"
+
+    def discharge(self):
+        """A new person, discharged half an hour ago."""
+        person = self.make({"resourceType": "Patient", "active": True})
+        self.make(
+            {
+                "resourceType": "Encounter",
+                "status": "finished",
+                "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+                "subject": {"reference": person},
+                "period": {"start": "2026-03-01T08:00:00-07:00", "end": "2026-03-06T16:00:00-07:00"},
+            }
+        )
+        return person
+
+    def about(self, person, kind):
+        found = self.http.get(f"{self.base_url}/{kind}", params={"patient": person, "_count": 100})
+        found.raise_for_status()
+        return [entry["resource"] for entry in found.json().get("entry", [])]
+
+
+@pytest.fixture
+def site(sandbox):
+    return Site(sandbox.base_url)
+
+
+@pytest.fixture
+def processes(site, redis_server, clock_file, tmp_path):
+    processes = ServiceProcesses(
+        site.base_url,
+        redis_server.url,
+        clock_file,
+        {
+            "THROUGHLINE_MAPPINGS_DIR": str(MAPPINGS),
+            "THROUGHLINE_TIMEZONE": "America/Denver",
+            "THROUGHLINE_ACCOUNTABLE_PRACTITIONER": site.boss,
+            "THROUGHLINE_LEASE_SECONDS": "5",
+            "THROUGHLINE_CATCH_UP_SECONDS": "1",
+            "THROUGHLINE_HEARTBEAT_FILE": str(tmp_path / "alive"),
+        },
+        folder=tmp_path,
+    )
+    yield processes
+    processes.close()
+
+
+@pytest.fixture
+def index(redis_server):
+    with connect(redis_server.url) as client:
+        yield RedisWorkIndex(client, Keys())
+
+
+def test_a_discharge_becomes_a_follow_up_and_silence_escalates_by_itself(
+    site, processes, clock_file, tmp_path
+):
+    person = site.discharge()
+    with processes.running("worker", "scheduler"):
+        [task] = eventually(lambda: site.about(person, "Task"))
+        assert task["owner"]["display"] == "Cora Benitez"
+        eventually((tmp_path / "alive").exists)
+
+        set_clock(clock_file, NOW + timedelta(hours=5))
+        [notice] = eventually(lambda: site.about(person, "Communication"))
+        assert notice["recipient"][0]["display"] == "Cora Benitez"
+        assert len(site.about(person, "CarePlan")) == 2
+
+        processes.stop("worker", "scheduler")
+    for name in ("worker", "scheduler"):
+        assert "Traceback" not in processes.output(name)
+        assert person not in processes.output(name)
+
+
+def test_a_message_about_a_new_person_arrives_by_catch_up_after_the_start(site, processes, index):
+    with processes.running("worker", "scheduler"):
+        first = site.discharge()
+        eventually(lambda: site.about(first, "Task"))
+        second = site.discharge()
+        eventually(lambda: site.about(second, "Task"))
+
+
+def test_workers_killed_in_the_middle_lose_nobody_and_do_nothing_twice(site, processes, index):
+    people = [site.discharge() for _ in range(6)]
+    processes.start("worker", "scheduler")
+    eventually(lambda: any(site.about(person, "Task") for person in people), every=0.01)
+    processes.kill("worker")
+    processes.start("worker-2", "worker-3", "scheduler-2")
+    eventually(lambda: all(site.about(person, "Task") for person in people), within=40)
+    for person in people:
+        eventually(lambda person=person: len(site.about(person, "CarePlan")) == 1)
+        assert len(site.about(person, "Task")) == 1
+    processes.stop("worker-2", "worker-3", "scheduler", "scheduler-2")
+
+
+def test_a_flushed_queue_is_built_again_from_the_record(site, processes, redis_server, clock_file):
+    person = site.discharge()
+    with processes.running("worker", "scheduler"):
+        eventually(lambda: site.about(person, "Task"))
+        with connect(redis_server.url) as client:
+            client.flushall()
+        set_clock(clock_file, NOW + timedelta(hours=5))
+        eventually(lambda: site.about(person, "Communication"), within=40)
+
+
+def test_a_redis_that_dies_and_returns_is_survived_without_a_storm_of_tracebacks(
+    site, processes, redis_server, index
+):
+    with processes.running("worker", "scheduler"):
+        first = site.discharge()
+        eventually(lambda: site.about(first, "Task"))
+        redis_server.kill()
+        eventually(lambda: "Redis does not answer" in processes.output("scheduler"))
+        second = site.discharge()
+        eventually(lambda: "Redis does not answer" in processes.output("worker"))
+        redis_server.revive()
+        eventually(lambda: site.about(second, "Task"), within=40)
+        processes.stop("worker", "scheduler")
+    assert "Traceback" not in processes.output("worker") + processes.output("scheduler")
+    assert processes.output("scheduler").count("Redis does not answer") == 1
+    assert processes.output("worker").count("trying again until it does") <= 2
+    assert len(processes.output("worker").splitlines()) < 40
+
+
+def test_a_worker_without_usable_pathways_says_how_to_see_why(site, redis_server, tmp_path):
+    processes = ServiceProcesses(
+        site.base_url, redis_server.url, env={"THROUGHLINE_MAPPINGS_DIR": str(tmp_path)}, folder=tmp_path
+    )
+    with processes.running("worker"):
+        eventually(lambda: not processes.is_running("worker"))
+    assert "throughline pathways check" in processes.output("worker")
