@@ -124,9 +124,7 @@ class Bell:
             self._wanted = False
             try:
                 await asyncio.to_thread(self._ring)
-            except (
-                Exception
-            ) as fault:  # the notification is safe; whoever looks after the queue is told the kind
+            except Exception as fault:  # the notification is stored; told by its kind
                 log.warning(
                     "the doorbell failed (%s); workers find the mail by themselves", type(fault).__name__
                 )

@@ -184,7 +184,7 @@ class _Round:
             except RecordFailure as failure:
                 for entry in sorted(open_entries):
                     self.park(entry, REFUSED.format(failure.status or "no status"))
-            except Exception as fault:  # as above
+            except Exception as fault:  # as above: parked with its kind, never its text
                 for entry in sorted(open_entries):
                     self.park(entry, FAULT.format(type(fault).__name__))
 
