@@ -72,15 +72,17 @@ def _first(intent: KeepEscalation, context: Context) -> Json:
 def _always(intent: KeepEscalation, before: Mapping[str, Any], context: Context) -> Json:
     """What is kept up to date."""
     people = [person(holder) for holder in intent.addressed_to]
+    contributors = _contributors(before, people)
+    activities = _activities(intent, before, context)
     return {
         "status": intent.status.value,
         "title": f"Escalation: {intent.task_title}",
         "description": intent.because,
         "period": _period(intent, mapping(before.get("period")), context),
-        "author": people[-1] if people else None,
-        "contributor": _contributors(before, people),
-        "activity": _activities(intent, before, context),
-        "text": _narrative(intent, context),
+        "author": people[-1] if people else before.get("author"),
+        "contributor": contributors,
+        "activity": activities,
+        "text": _narrative(intent, contributors, activities, context),
     }
 
 
@@ -94,11 +96,11 @@ def _period(intent: KeepEscalation, before: Mapping[str, Any], context: Context)
 
 
 def _contributors(before: Mapping[str, Any], people: Sequence[Json]) -> list[Any]:
-    """Everybody who was addressed, and whoever was named there by others."""
-    addressed = {each["reference"] for each in people}
-    others = [each for each in mappings(before.get("contributor")) if each.get("reference") not in addressed]
-    once = {each["reference"]: each for each in people}
-    return [*once.values(), *others]
+    """Everybody who was ever addressed, in that order, and whoever else was named there."""
+    named = list(mappings(before.get("contributor")))
+    known = {each.get("reference") for each in named}
+    new = {each["reference"]: each for each in people if each["reference"] not in known}
+    return [*named, *new.values()]
 
 
 def _extensions(intent: KeepEscalation, context: Context) -> list[Json]:
@@ -151,17 +153,19 @@ def _support(words: str, by: str, performers: list[Json], status: str) -> Json:
     return {"detail": compact(detail)}
 
 
-def _narrative(intent: KeepEscalation, context: Context) -> Json:
+def _narrative(
+    intent: KeepEscalation, contributors: Sequence[Any], activities: Sequence[Any], context: Context
+) -> Json:
     lines = [
         CAUSE_WORDS[intent.cause],
         intent.because,
         f"Since: {context.say(intent.missed_at)}",
-        f"Priority: {intent.priority.value}",
+        f"Priority: {intent.priority.value}" if intent.status in RUNNING_PLAN else "",
         f"Respond by: {context.say(intent.respond_by)}" if intent.respond_by else "",
         f"Status: {intent.status.value}",
     ]
-    told = Section(
-        title="Who has been asked to act", lines=[holder.display for holder in intent.addressed_to]
-    )
-    support = Section(title="Support in the meantime", lines=intent.support)
+    names = [str(each.get("display") or each.get("reference") or "") for each in contributors]
+    actions = [str(mapping(each.get("detail")).get("description") or "") for each in activities]
+    told = Section(title="Who has been asked to act", lines=names)
+    support = Section(title="Support in the meantime", lines=actions)
     return narrative(f"Escalation: {intent.task_title}", lines, [told, support])

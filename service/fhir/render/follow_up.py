@@ -119,13 +119,11 @@ def changed_task(before: Mapping[str, Any], change: ChangeFollowUp, context: Con
     if change.found is not None:
         task["output"] = _outputs(before, change.found)
     task["lastModified"] = context.at(noted_at)
+    # Asking somebody else begins the status anew, also when it is called the same.
+    begins = change.owner is not None or status != before.get("status")
     since = max(change.changed_at, _authored(before, context) or change.changed_at)
     mark = marked(
-        before,
-        status=status,
-        since=since if status != before.get("status") else None,
-        noted_at=noted_at,
-        zone=context.zone,
+        before, status=status, since=since if begins else None, noted_at=noted_at, zone=context.zone
     )
     return with_extensions(task, [mark], [systems.STATUS_SINCE])
 

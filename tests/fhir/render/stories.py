@@ -107,6 +107,9 @@ def all_done() -> list[Write]:
         status=PlanStatus.COMPLETED,
         changed_at=done_at,
         because="It is done",
+        support=(),
+        addressed_to=(),
+        respond_by=None,
     )
     found = a_change(
         "2", status=FollowUpStatus.COMPLETED, timeliness=Timeliness.ON_TRACK, found=Reference("Encounter/44")

@@ -10,7 +10,7 @@ from service.domain.intents import Decision
 from service.domain.vocabulary import FollowUpStatus, PlanStatus, Priority, Reference, Timeliness
 from tests.builders import a_task_answer
 from tests.fhir.decisions import LATER, NOW, SAM, a_change, an_enrolment, an_escalation
-from tests.fhir.r4 import at, check_r4
+from tests.fhir.r4 import at, check_r4, words
 from tests.fhir.render.stories import RESTRICTED, enrolled, escalated, writes_of
 
 TASK = Reference("Task/1")
@@ -276,3 +276,33 @@ def test_support_that_somebody_reported_on_keeps_their_word_when_the_plan_closes
     check_r4(after)
     assert list(at(dict(after), "activity.detail.status")) == ["completed", "unknown"]
     assert after["period"]["end"] == "2026-03-09T15:00:00-06:00"
+
+
+def test_a_closing_plan_keeps_who_was_asked_to_act():
+    closing = an_escalation(
+        reference=Reference("CarePlan/2"),
+        version="1",
+        status=PlanStatus.COMPLETED,
+        addressed_to=(),
+        support=(),
+        respond_by=None,
+        because="The person was reached",
+    )
+    decision = Decision(
+        enrolment=an_enrolment(reference=PLAN, version="2"), write_enrolment=False, escalations=(closing,)
+    )
+
+    after = writes_of(decision, escalated())[0].resource
+
+    check_r4(after)
+    assert after["author"]["display"] == "Sam Okafor"
+    assert [each["display"] for each in after["contributor"]] == ["Sam Okafor"]
+    assert "Try the emergency contact" in words(after)
+
+
+def test_asking_another_owner_starts_the_status_anew():
+    shelf = enrolled()
+
+    shelf.by_reference[TASK] = changed(a_change(owner=SAM, status=FollowUpStatus.REQUESTED), shelf)
+
+    assert shelf.read().follow_ups[0].changed_at == LATER
