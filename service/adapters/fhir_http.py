@@ -5,8 +5,7 @@ Must not decide what to write, and must not believe the server: what it does was
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from service.adapters.fhir import bundles
 from service.adapters.fhir.address import (
@@ -15,30 +14,21 @@ from service.adapters.fhir.address import (
     etag_version,
     literal,
     located,
-    query_of,
 )
-from service.adapters.fhir.answers import Answer, failure, refused_search, resource_of, version_of
-from service.adapters.fhir.client import FhirClient, Request
+from service.adapters.fhir.answers import Answer, failure, version_of
+from service.adapters.fhir.client import Request
+from service.adapters.fhir.reading import RecordReader
 from service.adapters.fhir.retry import PASSING
 from service.domain.vocabulary import Reference
 from service.ports import (
-    Capabilities,
     NotInRecord,
     RecordFailure,
     RecordRefused,
     RecordUnavailable,
-    Resource,
-    Search,
     VersionConflict,
     Write,
     Written,
 )
-
-PAGE = 200
-"""Resources asked for per page; servers cap it as they like."""
-BATCH = 20
-"""Searches in one batch Bundle."""
-MOST_PAGES = 10_000
 
 
 class _AlreadyThere(Exception):
@@ -49,84 +39,8 @@ class _AlreadyThere(Exception):
         self.written = written
 
 
-class HttpFhirRecord:
-    """A FHIR R4 server as the record; safe to share between threads."""
-
-    def __init__(self, client: FhirClient, capabilities: Capabilities) -> None:
-        """`capabilities` as `service.adapters.fhir.probe` found them."""
-        self.client = client
-        self._capabilities = capabilities
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._capabilities
-
-    # --- reading
-
-    def read(self, reference: Reference) -> Resource:
-        kind, logical_id = literal(reference)
-        answer = self.client.send(
-            Request(method="GET", url=self.client.base.below(f"{kind}/{logical_id}"), doing=f"GET {kind}")
-        )
-        return resource_of(answer, f"GET {kind}")
-
-    def search(self, search: Search) -> Iterator[Resource]:
-        url = self.client.base.below(f"{search.kind}?{query_of(search, PAGE)}")
-        yield from self._pages(search, self._page(search, url))
-
-    def search_all(self, searches: Sequence[Search]) -> list[list[Resource]]:
-        if not self._capabilities.batch or len(searches) < 2:
-            return [list(self.search(search)) for search in searches]
-        chunks = [searches[i : i + BATCH] for i in range(0, len(searches), BATCH)]
-        return [found for chunk in chunks for found in self._batch(chunk)]
-
-    def _batch(self, searches: Sequence[Search]) -> list[list[Resource]]:
-        urls = [f"{search.kind}?{query_of(search, PAGE)}" for search in searches]
-        answer = self.client.send(
-            Request(method="POST", url=self.client.base.url, doing="POST batch", body=bundles.batch(urls))
-        )
-        if not answer.good:
-            raise failure(answer, "POST batch")
-        entries = bundles.responses(answer, len(searches), "POST batch")
-        return [self._found(search, entry) for search, entry in zip(searches, entries, strict=True)]
-
-    def _found(self, search: Search, entry: Answer) -> list[Resource]:
-        if entry.status in PASSING or (entry.good and entry.body is None):
-            return list(self.search(search))  # with all its retries, alone
-        if not entry.good:
-            raise refused_search(entry, search)
-        return list(self._pages(search, entry.body))
-
-    def _page(self, search: Search, url: str) -> Mapping[str, Any]:
-        answer = self.client.send(
-            Request(method="GET", url=url, doing=f"GET {search.kind}?", headers={"Prefer": "handling=strict"})
-        )
-        if not answer.good:
-            raise refused_search(answer, search)
-        return resource_of(answer, f"GET {search.kind}?")
-
-    def _pages(self, search: Search, page: Mapping[str, Any]) -> Iterator[Resource]:
-        seen: set[tuple[object, object]] = set()
-        visited: set[str] = set()
-        for _ in range(MOST_PAGES):
-            for resource in bundles.matches(page, search):
-                key = (resource.get("resourceType"), resource.get("id"))
-                if key not in seen:  # pages shift while others write, and includes repeat on every page
-                    seen.add(key)
-                    yield resource
-            link = bundles.next_link(page)
-            if link is None:
-                return
-            url = self.client.base.next_page(link)
-            if url in visited:
-                break
-            visited.add(url)
-            page = self._page(search, url)
-        raise RecordRefused(
-            f"GET {search.kind}?: the FHIR server's pages never end. Report it to its operator."
-        )
-
-    # --- writing
+class HttpFhirRecord(RecordReader):
+    """A FHIR R4 server as the record, with the capabilities that `service.adapters.fhir.probe` found."""
 
     def create(self, write: Write) -> Written:
         kind = _kind(write)

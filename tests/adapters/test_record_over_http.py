@@ -28,6 +28,7 @@ from tests.plans import new
 BASE = "https://record.example/fhir"
 TASK = new("follow-up", "Task", "a", status="requested", description="Ana asked to be called")
 TASKS = Search(kind="Task", params=(("patient", "Patient/ana"),))
+OTHERS = Search(kind="Task", params=(("patient", "Patient/ben"),))
 CREATED = httpx.Response(201, headers={"Location": f"{BASE}/Task/1/_history/1", "ETag": 'W/"1"'})
 LEAK = {"severity": "error", "code": "required", "diagnostics": "Ana", "expression": ["Task.owner"]}
 
@@ -282,15 +283,68 @@ def test_a_type_that_the_server_does_not_know_is_refused_and_not_absent():
         Script(outcome(404)).record().create(TASK)
 
 
+IGNORED = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "warning", "code": "not-supported", "diagnostics": "Unknown 'colour'"}],
+}
+
+
 def test_a_search_parameter_that_was_ignored_is_an_error_not_an_answer():
-    ignored = {"severity": "warning", "code": "not-supported", "diagnostics": "Unknown 'patient'"}
-    said = {"resourceType": "OperationOutcome", "issue": [ignored]}
+    unknown = Search(kind="Task", params=(("colour", "blue"),))
     with pytest.raises(RecordRefused) as refused:
-        list(Script(page(task("1"), said)).record().search(TASKS))
-    assert str(refused.value) == (
-        "GET Task?: the FHIR server does not support one of the search parameters patient (not-supported), and its"
-        " answer would be wrong without it."
-    )
+        list(Script(page(task("1"), IGNORED)).record().search(unknown))
+    assert str(refused.value) == ("GET Task?: the search parameter colour is not known for Task (400).")
+
+
+def about(logical_id, person):
+    return {**task(logical_id), "for": {"reference": person}, "owner": {"reference": "Practitioner/lee"}}
+
+
+OWNED = Search(kind="Task", params=(("patient", "Patient/ana"), ("_include", "Task:owner")))
+
+
+def cannot_search_by_patient(request):
+    if "Practitioner" in request.url.path:
+        return httpx.Response(200, json={"resourceType": "Practitioner", "id": "lee"})
+    if request.method == "POST":
+        each = {"response": {"status": "400"}}
+        return entries(*[each] * len(json.loads(request.content)["entry"]))
+    if request.headers["prefer"] == "handling=strict":
+        return outcome(400, {"code": "not-supported"})
+    return page(about("1", "Patient/ben"), about("2", "Patient/ana"), IGNORED)
+
+
+def test_what_a_server_cannot_choose_is_chosen_here_and_remembered():
+    script = Script(cannot_search_by_patient)
+    record = script.record()
+    wanted = ["2", "lee"]
+    assert [each["id"] for each in record.search(OWNED)] == wanted
+    assert record.narrowed == {"Task by patient, _include"}
+    before = len(script.asked)
+    assert [[each["id"] for each in some] for some in record.search_all([OWNED, OWNED])] == [wanted, wanted]
+    asked = [
+        (r.method, r.headers.get("prefer")) for r in script.asked[before:] if "Practitioner" not in r.url.path
+    ]
+    assert asked == [("GET", "handling=lenient")] * 2
+
+
+def test_in_a_batch_too():
+    script = Script(cannot_search_by_patient)
+    found = script.record().search_all([OWNED, TASKS])
+    assert [[each["id"] for each in some] for some in found] == [["2", "lee"], ["2"]]
+
+
+def test_a_search_that_is_refused_either_way_stays_refused():
+    script = Script(outcome(400, {"code": "invalid"}))
+    with pytest.raises(RecordRefused, match=r"GET Task\? by patient: .* \(400, invalid\)"):
+        list(script.record().search(TASKS))
+    assert len(script.asked) == 2
+
+
+def test_too_much_to_choose_from_is_refused():
+    many = page(*(about(str(n), "Patient/ben") for n in range(5001)), IGNORED)
+    with pytest.raises(RecordRefused, match="does not support one of the search parameters patient"):
+        list(Script(many).record().search(TASKS))
 
 
 # --- trying again
@@ -375,6 +429,14 @@ def test_duplicates_in_the_record_are_named_after_a_few_tries():
         "POST Task: more than one resource already carries this identifier (412, multiple-matches). Remove the"
         " duplicates."
     )
+
+
+def test_where_transactions_are_atomic_even_a_single_create_is_one():
+    script = Script(
+        lambda _request: entries({"response": {"status": "201", "location": "Task/1/_history/1"}})
+    )
+    assert script.record(Capabilities(atomic_transactions=True)).create(TASK).created
+    assert str(script.asked[0].url) == BASE
 
 
 # --- updates
@@ -499,7 +561,7 @@ def test_a_search_of_a_batch_that_failed_for_now_is_asked_alone():
         {"response": {"status": "429"}},
     )
     script = Script(both, page(task("2")))
-    found = script.record().search_all([TASKS, TASKS])
+    found = script.record().search_all([TASKS, OTHERS])
     assert [[each["id"] for each in some] for some in found] == [["1"], ["2"]]
 
 
@@ -508,7 +570,7 @@ def test_a_search_of_a_batch_that_was_refused_fails_all():
     with pytest.raises(
         RecordFailure, match=r"GET Task\? by patient: the FHIR server does not let us \(403\)"
     ):
-        Script(both).record().search_all([TASKS, TASKS])
+        Script(both).record().search_all([TASKS, OTHERS])
 
 
 def test_many_searches_go_out_in_bundles_of_bounded_size():
@@ -518,13 +580,21 @@ def test_many_searches_go_out_in_bundles_of_bounded_size():
         return entries(*[each] * len(asked))
 
     script = Script(answer)
-    assert script.record().search_all([TASKS] * 45) == [[]] * 45
+    many = [Search(kind="Task", params=(("patient", f"Patient/{n}"),)) for n in range(45)]
+    assert script.record().search_all(many) == [[]] * 45
     assert [len(json.loads(r.content)["entry"]) for r in script.asked] == [20, 20, 5]
+
+
+def test_the_same_search_twice_is_asked_once():
+    both = entries(*[{"response": {"status": "200"}, "resource": {"resourceType": "Bundle"}}] * 2)
+    script = Script(both)
+    assert script.record().search_all([TASKS, OTHERS, TASKS]) == [[]] * 3
+    assert len(json.loads(script.asked[0].content)["entry"]) == 2
 
 
 def test_without_batches_searches_go_one_by_one():
     script = Script(page(task("1")), page(task("2")))
-    found = script.record(Capabilities(batch=False)).search_all([TASKS, TASKS])
+    found = script.record(Capabilities(batch=False)).search_all([TASKS, OTHERS])
     assert [some[0]["id"] for some in found] == ["1", "2"]
 
 

@@ -107,6 +107,15 @@ def test_an_updated_enrolment_is_written_last_even_after_what_had_to_be_complete
     assert order[-1] == ("CarePlan", enrolment.reference)
 
 
+def test_a_new_enrolment_is_completed_after_everything_else():
+    record = memory(STEP_BY_STEP)
+    order: list[tuple[str, str]] = []
+    record.update = watch(record.update, order)
+    escalation, response = enrolment_plan("escalation", ["respond"], "Patient/ana")[:2]
+    report = write_back(record, [*plan(), escalation, response])
+    assert [reference for _, reference in order] == [report.written[5].reference, report.written[0].reference]
+
+
 def watch(act, order):
     def watched(write):
         order.append((write.resource["resourceType"], write.full_url))

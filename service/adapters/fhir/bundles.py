@@ -38,14 +38,20 @@ def responses(answer: Answer, expected: int, doing: str) -> list[Answer]:
     return [_response(entry) for entry in entries]
 
 
-def matches(page: Mapping[str, Any], search: Search) -> Iterator[Resource]:
-    """Matches and includes of one page; RecordRefused when the server says that it ignored a parameter."""
+def matches(page: Mapping[str, Any], kind: str) -> Iterator[Resource]:
+    """Matches and includes of one page, without what the server remarks about the search itself."""
     for entry in page.get("entry") or []:
         resource = entry.get("resource") or {}
-        if resource.get("resourceType") == "OperationOutcome" and search.kind != "OperationOutcome":
-            _check_outcome(resource, search)
-        elif resource:
+        if resource and (resource.get("resourceType") != "OperationOutcome" or kind == "OperationOutcome"):
             yield resource
+
+
+def check(page: Mapping[str, Any], search: Search) -> None:
+    """RecordRefused (400) when the server says that it ignored a parameter: its answer holds too much, such as others' records."""
+    for entry in page.get("entry") or []:
+        resource = entry.get("resource") or {}
+        if resource.get("resourceType") == "OperationOutcome":
+            _check_outcome(resource, search)
 
 
 def next_link(page: Mapping[str, Any]) -> str | None:
@@ -82,12 +88,12 @@ def _response(entry: Mapping[str, Any]) -> Answer:
 
 
 def _check_outcome(outcome: Mapping[str, Any], search: Search) -> None:
-    """A server that ignores a parameter answers with too much: with other people's records, for instance."""
     for issue in outcome.get("issue") or []:
         ignored = issue.get("severity") == "warning" and issue.get("code") in {"not-supported", "invalid"}
         if ignored or issue.get("severity") in {"error", "fatal"}:
             names = ", ".join(dict.fromkeys(name for name, _ in search.params))
             raise RecordRefused(
                 f"GET {search.kind}?: the FHIR server does not support one of the search parameters {names}"
-                f" ({', '.join(outcome_codes(outcome)) or 'no code'}), and its answer would be wrong without it."
+                f" ({', '.join(outcome_codes(outcome)) or 'no code'}), and its answer would be wrong without it.",
+                status=400,
             )
