@@ -163,6 +163,13 @@ class RedisWorkIndex:
         """How many people are due some time or being worked on."""
         return int(self._run_size())
 
+    def busy(self, now: datetime) -> int:
+        """How many people are due at `now` or being worked on; 0 when everything known so far is done."""
+        with told():
+            return int(self._client.zcount(self._keys.due, "-inf", now.timestamp())) + int(
+                self._client.zcard(self._keys.claims)
+            )
+
     def _script(self, text: str) -> Callable[..., Any]:
         keys = [self._keys.due, self._keys.claims, self._keys.failures]
         script = self._client.register_script(

@@ -131,6 +131,11 @@ class Settings(BaseModel):
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
+def inherited() -> dict[str, str]:
+    """The environment of this process, for processes that it starts."""
+    return dict(os.environ)
+
+
 def variable(name: str) -> str:
     """Name of the environment variable of a setting."""
     return PREFIX + name.upper()

@@ -113,7 +113,7 @@ def _begins(
 ) -> bool:
     if fact.void or due_at(fact.happened_at, start.within, pathway.calendar) < now:
         return False
-    situation = Situation(now=now, anchor=fact.reference, started_at=fact.happened_at)
+    situation = Situation(now=now, anchor=fact.reference, started_at=fact.happened_at, candidate=fact)
     if not start.condition.holds(fact, situation):
         return False
     if any(condition.holds(fact, situation) for condition in start.unless):

@@ -46,6 +46,8 @@ class Situation:
     now: datetime
     anchor: Reference
     started_at: datetime
+    candidate: Fact | None = None
+    """While a start is judged: the fact that may begin an enrolment, for what it points to itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,15 @@ from service.domain.pathway import (
     TaskState,
 )
 from service.domain.vocabulary import FieldId, Reference, StageId, TaskId
-from service.pathways.schema import EscalationRow, RecordedRow, RecordRow, StageRow, StartPart, TaskRow
+from service.pathways.schema import (
+    AlsoRow,
+    EscalationRow,
+    RecordedRow,
+    RecordRow,
+    StageRow,
+    StartPart,
+    TaskRow,
+)
 from service.pathways.site_files import AtSite, Shared
 from service.ports import PathCompiler
 
@@ -74,10 +82,18 @@ class Conditions:
             title=part.title,
             condition=self.condition(part.resource, part, at_site=part.at_site),
             unless=tuple(self.condition(part.resource, row) for row in part.unless or ()),
-            also=tuple(self.condition(row.resource, row, linked_by=row.linked_by) for row in part.also or ()),
+            also=tuple(self._also(part.resource, row) for row in part.also or ()),
             within=part.within,
             anchor_of=self._anchor(part),
         )
+
+    def _also(self, candidate_kind: str, row: AlsoRow) -> Condition:
+        if row.pointed_to_by is None:
+            return self.condition(row.resource, row, linked_by=row.linked_by)
+        pointed = self._pointed(row.pointed_to_by, candidate_kind)
+        parts = [pointed, *self._parts(row.resource, row)]
+        text = f"{row_text(row.resource, row)}; pointed to by {row.pointed_to_by}"
+        return Condition(kind=row.resource, text=text, holds=_all(tuple(parts)))
 
     def condition(
         self, kind: str, row: Row, *, linked_by: str | None = None, at_site: str | None = None
@@ -88,11 +104,23 @@ class Conditions:
             parts.append(self._linked(linked_by, kind))
         if at_site is not None:
             parts.append(self._at_site(at_site, kind))
-        parts += [self._coded(element, name, kind) for element, name in (row.coded or {}).items()]
-        if row.when is not None:
-            parts.append(self._predicate(row.when, kind))
+        parts += self._parts(kind, row)
         text = row_text(kind, row, linked_by=linked_by, at_site=at_site)
         return Condition(kind=kind, text=text, holds=_all(tuple(parts)))
+
+    def _parts(self, kind: str, row: Row) -> list[Holds]:
+        parts = [self._coded(element, name, kind) for element, name in (row.coded or {}).items()]
+        return parts if row.when is None else [*parts, self._predicate(row.when, kind)]
+
+    def _pointed(self, path: str, candidate_kind: str) -> Holds:
+        references = self.compiler.references(path, candidate_kind)
+
+        def holds(fact: Fact, situation: Situation) -> bool:
+            return situation.candidate is not None and fact.reference in references(
+                situation.candidate.content
+            )
+
+        return holds
 
     def _predicate(self, when: str, kind: str) -> Holds:
         predicate = self.compiler.predicate(when, kind)

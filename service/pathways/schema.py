@@ -129,11 +129,20 @@ class UnlessRow(Part):
 
 
 class AlsoRow(Part):
+    """Another resource that points to the candidate (linked-by), or that the candidate points to (pointed-to-by)."""
+
     noun: ClassVar[str] = "a row of also"
     resource: Text
     when: Text | None = None
     coded: Annotated[Coded, Field(min_length=1)] | None = None
-    linked_by: Text
+    linked_by: Text | None = None
+    pointed_to_by: Text | None = None
+
+    @model_validator(mode="after")
+    def is_linked(self) -> AlsoRow:
+        if (self.linked_by is None) == (self.pointed_to_by is None):
+            raise refuse("not-linked", "a row of also needs one of linked-by and pointed-to-by")
+        return self
 
 
 class StartPart(Part):

@@ -12,7 +12,7 @@ ELEMENTS = {
     "Encounter": {
         "status": "text", "class": "coded", "reasonCode": "coded", "type": "coded", "period.end": "time",
         "serviceProvider": "reference", "location.location": "reference", "partOf": "reference",
-        "hospitalization.dischargeDisposition": "coded",
+        "hospitalization.dischargeDisposition": "coded", "diagnosis.condition": "reference",
     },
     "Condition": {"code": "coded", "encounter": "reference", "recordedDate": "time"},
     "Observation": {"status": "text", "code": "coded", "value": "coded", "encounter": "reference"},

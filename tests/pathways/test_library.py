@@ -1,5 +1,6 @@
 """A sound file becomes the domain's pathway, and its conditions hold for the right facts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -206,3 +207,17 @@ def test_an_empty_folder_says_what_is_missing(tmp_path):
 
     assert [p.file.rsplit("/", 1)[1] for p in problems] == ["calendars.yaml", "roles.yaml", "site.yaml"]
     assert {p.code for p in problems} == {"unreadable-file"}
+
+
+def test_what_the_candidate_points_to_itself_counts_as_well(mappings, pathway_file):
+    row = "also: [{resource: Condition, coded: {code: mental-health}, "
+    text = pathway_file.read_text().replace(f"{row}linked-by: encounter", f"{row}pointed-to-by: diagnosis.condition")
+    pathway_file.write_text(text)
+    also = load_library(mappings, FakeCompiler(), today=TODAY).pathways[SAMPLE].starts[0].also[0]
+    depression = a_fact("Condition", code={"coding": [{"system": "http://snomed.info/sct", "code": "35489007"}]})
+    stay = a_stay(diagnosis=[{"condition": {"reference": "Condition/1"}}])
+
+    assert also.holds(depression, replace(about(), candidate=stay))
+    assert not also.holds(depression, replace(about(), candidate=a_stay()))
+    assert not also.holds(depression, about())
+    assert also.text == "Condition: code in mental-health; pointed to by diagnosis.condition"

@@ -30,6 +30,10 @@ def check_expressions(source: Source, root: Node, compiler: PathCompiler) -> Non
         _check_link(source, node.get("linked-by"), kind, compiler)
         _check_link(source, node.get("anchor"), kind, compiler)
         _check_at_site(source, node.get("at-site"), kind)
+    for start in outline.rows_of(root, "starts"):
+        kind = outline.text_of(start, "resource") or ""
+        for row in outline.rows_of(start, "also") if kind in RESOURCE_TYPES else ():
+            _check_link(source, row.get("pointed-to-by"), kind, compiler)
     kinds = {id(node): kind for node, kind in _kinds(root)}
     for element, value_set, row in coded_elements(root):
         row_kind = kinds.get(id(row), "")

@@ -1,0 +1,112 @@
+"""What an operator or a commissioner sets going by hand: one person now, everybody, measures, parked work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from service.app.settings import Settings
+from service.app.wiring import (
+    Queue,
+    make_clock,
+    make_directory,
+    make_practice,
+    open_queue,
+    open_record,
+    read_library,
+)
+from service.domain.measures import MeasureCount, count
+from service.domain.vocabulary import Reference
+from service.fhir.parked import unpacked
+from service.fhir.read import read_person
+from service.fhir.searches import people_of, person_searches
+from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
+from service.flow.reconcile import reconcile
+from service.flow.sweep import sweep
+from service.ports import DeadLetter, FhirRecord, Search
+
+
+def reconcile_person(settings: Settings, person: str) -> dict[str, Any]:
+    """Look at one person now, in this process; safe beside running workers, because writing is fenced."""
+    clock = make_clock(settings)
+    library = read_library(settings, today=clock.now().date())
+    with open_record(settings) as record:
+        done = reconcile(
+            Reference(person),
+            record=record,
+            practice=make_practice(settings, library),
+            now=clock.now(),
+            directory=make_directory(settings, record, library).people,
+        )
+    return {
+        "enrolments": [f"{d.enrolment.identifier}: {d.enrolment.stage}" for d in done.decisions],
+        "written": done.writes,
+        "next due": done.next_due_at.isoformat() if done.next_due_at else "nothing",
+        "could not be understood": list(done.unreadable),
+    }
+
+
+def reconcile_everybody(settings: Settings) -> dict[str, Any]:
+    """Everybody with an enrolment is put on the work index; the workers do the rest."""
+    with open_queue(settings) as queue, open_record(settings, reading_only=True) as record:
+        people = sorted({person for plan in _enrolments(record) for person in people_of(plan)})
+        queue.index.wake(people, queue.clock.now())
+        _ring(queue)
+    return {"to be looked at": len(people)}
+
+
+def count_measures(settings: Settings, pathway: str | None) -> dict[str, tuple[MeasureCount, ...]]:
+    """Every measure of every pathway (or of one) over all enrolments in the record."""
+    clock = make_clock(settings)
+    library = read_library(settings, today=clock.now().date())
+    practice = make_practice(settings, library)
+    with open_record(settings, reading_only=True) as record:
+        people = sorted({person for plan in _enrolments(record) for person in people_of(plan)})
+        records = [_read(person, record, settings, practice.types) for person in people]
+    seen = [
+        read_person(r, person=p, catalogue=practice.catalogue, now=clock.now())
+        for p, r in zip(people, records, strict=True)
+    ]
+    chosen = [p for name, p in library.pathways.items() if pathway in (None, name)]
+    return {str(p.id): count(p, seen, clock.now()) for p in chosen}
+
+
+def parked(settings: Settings) -> list[DeadLetter]:
+    """Everything that waits for a person."""
+    with open_queue(settings) as queue:
+        return list(queue.dead_letters.list())
+
+
+def retry_letters(settings: Settings, letter_id: str) -> int:
+    """Put one letter, or with `all` every one, back to where it came from; how many there were."""
+    with open_queue(settings) as queue:
+        wanted = [letter for letter in queue.dead_letters.list() if letter_id in (letter.id, "all")]
+        for letter in wanted:
+            _put_back(queue, letter)  # before it is taken away: doing it twice does no harm, losing it would
+            queue.dead_letters.take(letter.id)
+        _ring(queue)
+    return len(wanted)
+
+
+def _put_back(queue: Queue, letter: DeadLetter) -> None:
+    if letter.kind == "person":
+        queue.index.wake([Reference(letter.subject)], queue.clock.now())
+    else:
+        queue.inbox.append(unpacked(letter.body))
+
+
+def _ring(queue: Queue) -> None:
+    queue.doorbell.inbox_has_mail()
+    sweep(queue.index, queue.doorbell, queue.clock.now(), 1000)
+
+
+def _enrolments(record: FhirRecord) -> Iterator[Any]:
+    yield from record.search(
+        Search(kind="CarePlan", params=(("category", f"{PLAN_CATEGORY}|{PATHWAY_PLAN}"), ("_count", "500")))
+    )
+
+
+def _read(person: Reference, record: FhirRecord, settings: Settings, types: frozenset[str]) -> list[Any]:
+    since = make_clock(settings).now() - settings.lookback * 12
+    searches = person_searches(person, types, since, ever=types)
+    return [resource for found in record.search_all(searches) for resource in found]

@@ -1,0 +1,204 @@
+"""`doctor`, `subscriptions`, `reconcile`, `measures`, `dead-letters`: what operators and commissioners ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from service.app import doctor as doctoring
+from service.app.commands.printing import as_json, console, failures_in_words, said, settings_from, stop
+from service.app.exits import Exit
+from service.app.settings import Settings
+
+subscriptions = typer.Typer(no_args_is_help=True, help="What the FHIR server is asked to tell us.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Work that waits for a person.")
+Fhir = Annotated[
+    str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
+]
+Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis server.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+_MARKS = {
+    doctoring.Outcome.GOOD: "[green]✓[/]",
+    doctoring.Outcome.CARE: "[yellow]![/]",
+    doctoring.Outcome.BAD: "[bold red]✗[/]",
+}
+
+
+def doctor(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
+    """Say in plain words what works, what does not, and what to do. Status 1 when something must be mended.
+
+    Example: throughline doctor --fhir http://localhost:8080/fhir
+    """
+    from service.app.examination import examine_installation
+
+    with failures_in_words():
+        settings = settings_from(fhir_base_url=fhir, redis_url=redis)
+        found = list(examine_installation(settings))
+    if json:
+        as_json([vars(finding) for finding in found])
+    else:
+        _print_findings(found)
+    if any(finding.outcome is doctoring.Outcome.BAD for finding in found):
+        raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
+
+
+def _print_findings(found: Iterable[doctoring.Finding]) -> None:
+    table = Table.grid(padding=(0, 1))
+    for finding in found:
+        text = escape(finding.sentence) + (f"\n[dim]→ {escape(finding.remedy)}[/]" if finding.remedy else "")
+        table.add_row(_MARKS[finding.outcome], f"[bold]{finding.about}[/]", text)
+    console().print(table)
+
+
+@subscriptions.command()
+def plan(fhir: Fhir = None, json: Json = False) -> None:
+    """What `apply` would change on the FHIR server."""
+    _subscriptions("plan", fhir, json=json)
+
+
+@subscriptions.command()
+def apply(fhir: Fhir = None, json: Json = False) -> None:
+    """Ask the FHIR server for our notifications; twice changes nothing. Says where the server differs from what was asked."""
+    _subscriptions("apply", fhir, json=json)
+
+
+@subscriptions.command()
+def status(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
+    """How each subscription stands, and when it was last heard."""
+    from service.app.examination import subscription_states
+
+    with failures_in_words():
+        states = subscription_states(settings_from(fhir_base_url=fhir, redis_url=redis))
+    if json:
+        as_json([vars(state) for state in states])
+        return
+    table = Table("subscription", "status", "last heard", "", box=None)
+    for state in states:
+        table.add_row(state.name, state.status, state.heard_at or "never", "; ".join(state.says))
+    console().print(table)
+
+
+def _subscriptions(what: str, fhir: str | None, *, json: bool) -> None:
+    from service.app.examination import open_subscriptions
+
+    with failures_in_words(), open_subscriptions(settings_from(fhir_base_url=fhir)) as ours:
+        steps = ours.plan() if what == "plan" else ours.apply()
+    if json:
+        as_json([vars(step) for step in steps])
+        return
+    table = Table("subscription", "action", "status", "why", "the server differs", box=None)
+    for step in steps:
+        table.add_row(step.name, step.action.value, step.status, "; ".join(step.why), "; ".join(step.differs))
+    console().print(table)
+
+
+def reconcile(
+    person: Annotated[str | None, typer.Option("--person", metavar="Patient/ID", help="One person.")] = None,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Everybody with a running enrolment or a recent change.")
+    ] = False,
+    fhir: Fhir = None,
+    redis: Redis = None,
+    json: Json = False,
+) -> None:
+    """Look at one person now, or have everybody looked at by the workers.
+
+    Examples:
+      throughline reconcile --person Patient/123
+
+      throughline reconcile --all
+    """
+    from service.app.by_hand import reconcile_everybody, reconcile_person
+
+    if (person is None) is not everybody:
+        stop("name one person with --person Patient/ID, or everybody with --all", Exit.USAGE)
+    with failures_in_words():
+        settings = settings_from(fhir_base_url=fhir, redis_url=redis)
+        result = reconcile_person(settings, person) if person else reconcile_everybody(settings)
+    if json:
+        as_json(result)
+    else:
+        for key, value in result.items():
+            console().print(f"[bold]{key}[/]: {escape(str(value))}")
+
+
+def measures(
+    pathway: Annotated[str | None, typer.Option("--pathway", help="Only this pathway.")] = None,
+    fhir: Fhir = None,
+    json: Json = False,
+) -> None:
+    """Governance measures from the record, each with the enrolments behind the number."""
+    from service.app.by_hand import count_measures
+
+    with failures_in_words():
+        counted = count_measures(settings_from(fhir_base_url=fhir), pathway)
+    if json:
+        as_json({name: [_measure(m) for m in found] for name, found in counted.items()})
+        return
+    for name, found in counted.items():
+        table = Table(
+            "measure",
+            "met",
+            "of",
+            "rate",
+            "still open",
+            "left out",
+            title=name,
+            title_justify="left",
+            box=None,
+        )
+        for m in found:
+            rate = "–" if m.rate is None else f"{m.rate:.0%}"
+            counts = (len(m.numerator), len(m.denominator), rate, len(m.pending), len(m.excluded))
+            table.add_row(m.title, *(str(each) for each in counts))
+        console().print(table)
+
+
+def _measure(found: Any) -> dict[str, Any]:
+    return {
+        **{key: list(v) if isinstance(v, tuple) else v for key, v in vars(found).items()},
+        "rate": found.rate,
+    }
+
+
+@dead_letters.command("list")
+def list_(redis: Redis = None, json: Json = False) -> None:
+    """What could not be worked on, why, and since when."""
+    from service.app.by_hand import parked
+
+    with failures_in_words():
+        letters = parked(settings_from(redis_url=redis))
+    rows = [
+        {"id": x.id, "kind": x.kind, "subject": x.subject, "at": x.at.isoformat(), "reason": x.reason}
+        for x in letters
+    ]
+    if json:
+        as_json(rows)
+        return
+    for row in rows:
+        console().print(
+            f"[bold]{row['id']}[/]  {row['at']}  {row['kind']} {escape(row['subject'])}\n  {escape(row['reason'])}"
+        )
+    if not rows:
+        said("Nothing waits for a person.")
+
+
+@dead_letters.command()
+def retry(letter: str, redis: Redis = None) -> None:
+    """Try one again, by the id that `list` shows; `all` tries every one."""
+    from service.app.by_hand import retry_letters
+
+    with failures_in_words():
+        tried = retry_letters(settings_from(redis_url=redis), letter)
+    if not tried:
+        stop(f"no dead letter has the id {letter!r}", Exit.NOT_FOUND)
+    said(f"{tried} tried again.")
+
+
+def need_settings(settings: Settings, *names: str) -> None:
+    for name in names:
+        settings.need(name)

@@ -1,0 +1,71 @@
+"""How commands print: for people through rich, for programs as JSON; and how failures become one line and a status."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from service.adapters.embedded import EmbeddedServerFailed
+from service.app.exits import Exit
+from service.app.settings import Settings, SettingsProblem, load_settings
+from service.app.subscription_files import SubscriptionsProblem
+from service.app.up import DidNotStart
+from service.app.wiring import MappingsProblem
+from service.ports import InboxUnavailable, RecordFailure
+
+FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
+    (SettingsProblem, Exit.SETTINGS),
+    (MappingsProblem, Exit.MAPPINGS),
+    (SubscriptionsProblem, Exit.MAPPINGS),
+    (RecordFailure, Exit.FHIR_SERVER),
+    (InboxUnavailable, Exit.REDIS),
+    (EmbeddedServerFailed, Exit.NOT_STARTED),
+    (DidNotStart, Exit.NOT_STARTED),
+)
+"""Which failure ends with which status. Anything else is ours to fix and shows its traceback."""
+
+
+def console() -> Console:
+    return Console(highlight=False)
+
+
+def said(line: str) -> None:
+    """One line for people, on standard error, so that `--json` output stays clean."""
+    Console(stderr=True, highlight=False).print(escape(line))
+
+
+def as_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, default=str, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def failures_in_words() -> Iterator[None]:
+    """A known failure becomes its message and its exit status; never a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except tuple(kind for kind, _ in FAILURES) as failure:
+        stop(str(failure), next(status for kind, status in FAILURES if isinstance(failure, kind)))
+
+
+def stop(message: str, status: Exit) -> NoReturn:
+    """Say why and end."""
+    Console(stderr=True, highlight=False).print(f"[bold red]throughline:[/] {escape(message)}")
+    raise typer.Exit(status)
+
+
+def settings_from(**given: Any) -> Settings:
+    """Settings of the environment, with what the command line gives on top."""
+    return load_settings(**given)
+
+
+Told = Callable[[str], None]

@@ -1,0 +1,115 @@
+"""`up`, `web`, `worker`, `scheduler`, `demo`: the commands that stay."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.app.commands.printing import console, failures_in_words, said, settings_from
+from service.app.exits import Exit
+from service.app.settings import Settings
+
+Fhir = Annotated[
+    str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
+]
+Redis = Annotated[
+    str | None, typer.Option("--redis", metavar="URL", help="Redis server; without it one comes along.")
+]
+Port = Annotated[int | None, typer.Option("--port", help="Port of the web process.")]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen at.")]
+StateDir = Annotated[
+    Path, typer.Option("--state-dir", help="Where the embedded Redis, logs and the generated key are kept.")
+]
+
+
+def up(
+    fhir: Fhir = None,
+    redis: Redis = None,
+    port: Port = None,
+    host: Host = None,
+    public_url: Annotated[
+        str | None, typer.Option("--public-url", help="Address at which the FHIR server reaches us.")
+    ] = None,
+    state_dir: StateDir = Path(".throughline"),
+    subscribe: Annotated[bool, typer.Option(help="Ask the FHIR server for notifications.")] = True,
+) -> None:
+    """Run everything on this machine: web, worker, scheduler, and Redis if none is named.
+
+    Examples:
+      throughline up --fhir https://fhir.example.org/r4
+
+      throughline up --fhir http://localhost:8080/fhir --redis redis://localhost:6379/0 --port 8090
+    """
+    from service.app.all_in_one import run_until_stopped
+
+    with failures_in_words():
+        settings = settings_from(
+            fhir_base_url=fhir, redis_url=redis, port=port, host=host, public_url=public_url
+        )
+        run_until_stopped(settings, state_dir, said, subscribe=subscribe)
+
+
+def web(host: Host = None, port: Port = None) -> None:
+    """Receive notifications and serve the pages. One of the three processes of a deployment."""
+    from service.app.web_process import run_web
+
+    _run(run_web, settings_from_options(host=host, port=port))
+
+
+def worker() -> None:
+    """Take in notifications and reconcile people. One of the three processes of a deployment."""
+    from service.app.worker import run_worker
+
+    _run(run_worker, settings_from_options())
+
+
+def scheduler() -> None:
+    """Sweep due times and ask for catch-up. One of the three processes of a deployment; two do no harm."""
+    from service.app.scheduler import run_scheduler
+
+    _run(run_scheduler, settings_from_options())
+
+
+def demo(
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="End by itself; status 0 only if the record ends as the story says."),
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port of the web process.")] = 8080,
+    state_dir: StateDir = Path(".demo"),
+) -> None:
+    """Show the whole arc on a real FHIR server: discharge, owned follow-ups, silence, escalation.
+
+    Three synthetic people, embedded servers on loopback, and a clock that runs quickly. Needs the extras
+    `embedded` and `sandbox`, which `make setup` installs.
+
+    Examples:
+      throughline demo
+
+      throughline demo --once
+    """
+    from service.app.demo.show import show
+
+    with failures_in_words():
+        raise typer.Exit(show(console(), state_dir, port=port, once=once))
+
+
+def settings_from_options(*, host: str | None = None, port: int | None = None) -> Settings:
+    with failures_in_words():
+        return settings_from(host=host, port=port)
+
+
+def _run(process: object, settings: Settings) -> None:
+    with failures_in_words():
+        status = process(settings)  # type: ignore[operator]  # each of the three takes settings and returns a status
+        if status:
+            raise typer.Exit(status)
+
+
+def check_python() -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036  (a clear sentence instead of a syntax error from an older Python)
+        said("Throughline needs Python 3.11 or newer.")
+        raise typer.Exit(Exit.USAGE)

@@ -1,0 +1,231 @@
+"""Three people are discharged on the same day. One is looked after in time, one falls silent, one is handed on.
+
+Each scene sets the time, lets people act, waits until the record has settled, and tells what appeared in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from service.app.demo import cast
+from service.app.demo.cast import AVA, BEN, CHO, PEOPLE, Person
+from service.app.demo.timeline import Timeline
+from service.app.demo.world import World
+from service.ports import Resource, Write
+
+PATHWAY = "post-discharge-coordination"
+PAPERWORK: Mapping[str, Mapping[str, str]] = {
+    "confirm-receipt": {"accountable-pathway-lead": "Lena Hofstad"},
+    "review-discharge-plan": {
+        "current-risk-level": "moderate",
+        "medication-plan": "sertraline 100 mg, 14 days supplied",
+        "safety-plan-status": "made with the person, copy at home",
+    },
+    "confirm-appointments": {"follow-up-appointments": "Thursday 10:00 with Omar Lindqvist"},
+    "check-medication-access": {"medication-plan": "in hand; refill arranged"},
+    "review-clinical-needs": {"current-risk-level": "moderate", "safety-plan-status": "reviewed"},
+    "arrange-practical-support": {"community-support-needs": "bus pass; benefits appointment"},
+}
+"""What the staff find and write down for everybody, per follow-up."""
+CONTACT = "contact-person"
+REACHED = {"contact-attempts": "1", "community-support-needs": "transport"}
+REFUSED = "On leave from tomorrow; cannot make the call in time."
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Story:
+    """Plays the scenes in order on one world."""
+
+    world: World
+    timeline: Timeline
+    meanwhile: Callable[[str], None] = lambda _scene: None
+    """Called before each scene; tests kill processes here."""
+    patients: dict[str, str] = field(default_factory=dict)
+    encounters: dict[str, str] = field(default_factory=dict)
+
+    def play(self) -> None:
+        for scene in (
+            self.discharges,
+            self.the_first_hour,
+            self.nobody_rings,
+            self.still_nobody,
+            self.somebody_answers,
+            self.stable,
+        ):
+            self.meanwhile(scene.__name__)
+            scene()
+
+    # --- scenes
+
+    def discharges(self) -> None:
+        self.timeline.chapter("Discharge: the hospital's own workflow sends three people home")
+        self._seed()
+        for person in PEOPLE:
+            encounter = self.encounters[person.key]
+            self.world.hospital.discharge(encounter)
+            self._says("hospital", f"{person.name} is discharged home", f"{person.story} · {encounter}")
+        self.world.set_time(datetime.now(self.world.zone).replace(microsecond=0) + timedelta(seconds=1))
+        self._settle("the notifications arrive")
+        self._tell(*PEOPLE)
+
+    def the_first_hour(self) -> None:
+        self.timeline.chapter("The first hour: most steps are taken on; one is refused; one is overlooked")
+        self._pass(timedelta(minutes=20), "the clinic opens its worklist")
+        for person in PEOPLE:
+            for task in PAPERWORK:
+                self._does(person, task, "accepted", quietly=True)
+        self._says("clinic", "The team takes on every step for all three, except two calls")
+        self._does(AVA, CONTACT, "accepted")
+        self._does(CHO, CONTACT, "rejected", reason=REFUSED)
+        self._says("clinic", f"Nobody has seen the call to {BEN.name} on the list")
+        self._settle("a refusal escalates at once, and somebody else is asked")
+        self._tell(CHO)
+        self._pass(timedelta(minutes=20), "the second coordinator and the lead read their lists")
+        self._does(CHO, CONTACT, "accepted")
+        self._settle("the escalation about the refusal is over")
+        self._tell(CHO)
+        self._pass(timedelta(minutes=10), "paperwork and calls")
+        for person in PEOPLE:
+            for task, found in PAPERWORK.items():
+                self._does(person, task, "completed", found=found, quietly=True)
+        self._does(AVA, CONTACT, "completed", found=REACHED)
+        self._does(CHO, CONTACT, "completed", found=REACHED)
+        for person in (AVA, CHO, BEN):
+            self._does(person, "first-appointment", "accepted", quietly=True)
+        self._settle("gates open where the evidence is there")
+        self._tell(AVA, CHO)
+
+    def nobody_rings(self) -> None:
+        self.timeline.chapter(f"Silence: nobody accepts the call to {BEN.name}")
+        self._until(self._accept_by(BEN, CONTACT) + MINUTE, "the accept-by time passes")
+        self._tell(BEN)
+
+    def still_nobody(self) -> None:
+        self.timeline.chapter("Still nobody: the ladder rises")
+        self._until(
+            self._accept_by(BEN, CONTACT) + timedelta(hours=4) + MINUTE, "four hours without an answer"
+        )
+        self._tell(BEN)
+
+    def somebody_answers(self) -> None:
+        self.timeline.chapter("The supervisor acknowledges: the ladder stops")
+        self._pass(timedelta(minutes=30), "the supervisor reads the Communication")
+        response = self.world.staff.response(self.patients[BEN.key], CONTACT)
+        self.world.staff.answer(response, "accepted", self.world.now())
+        self._says("clinic", f"{response['owner'].get('display')} takes on the escalation about {BEN.name}")
+        self._settle("the acknowledgement is seen")
+        self._tell(BEN)
+        self._pass(timedelta(hours=2), "no further rung: it is acknowledged and its time is not over")
+        self._settle("nothing is due")
+        self._tell(BEN)
+
+    def stable(self) -> None:
+        self.timeline.chapter(f"{AVA.name} is seen, and her pathway ends")
+        self._until(
+            self._complete_by(AVA, "first-appointment") - timedelta(hours=60),
+            "the day of the appointment",
+            BEN,
+        )
+        self._does(AVA, "first-appointment", "completed", found={"follow-up-appointments": "attended"})
+        self._settle("the lead is asked to decide")
+        self._tell(AVA)
+        self._does(AVA, "decide-stable", "accepted", quietly=True)
+        self._does(AVA, "decide-stable", "completed")
+        self._settle("the pathway ends")
+        self._tell(AVA)
+
+    # --- people act
+
+    def _seed(self) -> None:
+        record = self.world.record
+        clinic = self._put(cast.clinic(), "clinic")
+        staff = {who.key: self._put(cast.practitioner(who), who.key) for who in cast.STAFF}
+        for who in cast.STAFF:
+            self._put(cast.practitioner_role(who, staff, clinic), f"{who.key}-role")
+        for person in PEOPLE:
+            patient = self.world.hospital.register(person)
+            self.patients[person.key] = patient
+            self.encounters[person.key] = self.world.hospital.admit(patient)
+            self._put(cast.care_team(patient, person, staff), f"{person.key}-team")
+            diagnosis = cast.diagnosis(patient, self.encounters[person.key])
+            record.create(
+                Write(
+                    resource=diagnosis,
+                    full_url=f"urn:uuid:{person.key}",
+                    create_if_none=cast.seeded(diagnosis["identifier"][0]["value"]),
+                )
+            )
+        self._says(
+            "hospital",
+            f"{len(PEOPLE)} people are on the ward; {len(cast.STAFF)} staff of {cast.CLINIC} are named",
+        )
+
+    def _put(self, resource: Resource, key: str) -> str:
+        write = Write(resource=resource, full_url=f"urn:uuid:{key}", create_if_none=cast.seeded(key))
+        return self.world.record.create(write).reference
+
+    def _does(
+        self,
+        person: Person,
+        task: str,
+        status: str,
+        *,
+        found: Mapping[str, str] | None = None,
+        reason: str = "",
+        quietly: bool = False,
+    ) -> None:
+        resource = self.world.staff.newest(self.patients[person.key], task)
+        self.world.staff.answer(resource, status, self.world.now(), found=found, reason=reason)
+        if not quietly:
+            owner = resource.get("owner", {}).get("display", "?")
+            self._says(
+                "clinic", f"{owner}: “{resource['code']['text']}” for {person.name} is {status}", reason
+            )
+
+    def _accept_by(self, person: Person, task: str) -> datetime:
+        resource = self.world.staff.newest(self.patients[person.key], task)
+        value = next(e["valueDateTime"] for e in resource["extension"] if e["url"].endswith("/accept-by"))
+        return datetime.fromisoformat(value)
+
+    def _complete_by(self, person: Person, task: str) -> datetime:
+        resource = self.world.staff.newest(self.patients[person.key], task)
+        return datetime.fromisoformat(resource["restriction"]["period"]["end"])
+
+    # --- time and telling
+
+    def _pass(self, length: timedelta, why: str) -> None:
+        before = self.world.now()
+        self.world.set_time(before + length)
+        self.timeline.passes(before, before + length, why)
+
+    def _until(self, at: datetime, why: str, *watched: Person) -> None:
+        before = self.world.now()
+        if at > before:
+            self.world.set_time(at)
+            self.timeline.passes(before, at, why)
+        self._settle(why)
+        self._tell(*watched)
+
+    def _settle(self, _what: str) -> None:
+        self.world.settle()
+
+    def _tell(self, *people: Person) -> None:
+        for person in people:
+            for what, detail in self.world.watch.news(self.patients[person.key]):
+                self._says("Throughline", f"{person.given}: {what}", detail)
+
+    def _says(self, who: str, what: str, detail: str = "") -> None:
+        self.timeline.says(self.world.now().astimezone(self.world.zone), who, what, detail)
+
+
+def identifiers(resources: Iterator[Resource], system: str) -> dict[str, Resource]:
+    """Resources by their business identifier in one system."""
+    return {
+        i["value"]: resource
+        for resource in resources
+        for i in resource.get("identifier", [])
+        if isinstance(i, dict) and i.get("system") == system
+    }

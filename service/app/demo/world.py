@@ -1,0 +1,152 @@
+"""The world of the demonstration: its servers, its clock, and the wait until everybody has finished their work."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from service.adapters.clocks import FileClock, set_clock
+from service.adapters.embedded import EmbeddedFhirServer, EmbeddedRedis
+from service.adapters.fhir.client import FhirClient
+from service.adapters.fhir_http import HttpFhirRecord
+from service.app.all_in_one import ask_for_notifications
+from service.app.demo.changes import RecordWatch
+from service.app.demo.hospital import Hospital
+from service.app.demo.staff import StaffRoom
+from service.app.settings import Settings, load_settings
+from service.app.up import Installation, bring_up, child_settings
+from service.app.wiring import Queue, open_queue
+from service.ports import Capabilities, InboxUnavailable
+
+ZONE = "America/Denver"
+QUIET_FOR = 0.6
+"""Seconds without anything to do that count as finished: notifications are on their way for a moment."""
+SETTLES_WITHIN = 120.0
+"""Seconds after which an unfinished world is a failure of the demonstration."""
+MARKER = "throughline-demo"
+
+
+class DidNotSettle(Exception):
+    """Use this when work is still waiting long after it should be done; names the logs to read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Everything the story acts on."""
+
+    settings: Settings
+    installation: Installation
+    fhir: EmbeddedFhirServer
+    record: HttpFhirRecord
+    hospital: Hospital
+    staff: StaffRoom
+    watch: RecordWatch
+    queue: Queue
+    clock_file: Path
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(ZONE)
+
+    def now(self) -> datetime:
+        return FileClock(self.clock_file, self.zone).now()
+
+    def set_time(self, at: datetime) -> None:
+        """Time stands still at `at` from now on."""
+        set_clock(self.clock_file, at.astimezone(self.zone))
+
+    def settle(self) -> None:
+        """Wait until nothing is waiting and nobody is being looked at."""
+        deadline = time.monotonic() + SETTLES_WITHIN
+        quiet_since: float | None = None
+        while time.monotonic() < deadline:
+            if self._busy():
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= QUIET_FOR:
+                return
+            time.sleep(0.05)
+        message = f"Work is still waiting after {SETTLES_WITHIN:.0f} s. Read the logs in {self.installation.supervisor.log_dir}."
+        raise DidNotSettle(message)
+
+    def _busy(self) -> bool:
+        try:
+            return bool(self.queue.inbox.size() or self.queue.index.busy(self.now()))
+        except InboxUnavailable:
+            return True  # Redis is being started again; it is not quiet until it says so
+
+
+@contextmanager
+def open_world(state_dir: Path, told: Callable[[str], None], *, port: int) -> Iterator[World]:
+    """Start everything from nothing; stop everything at the end. Earlier demonstrations in `state_dir` are removed."""
+    _clear(state_dir)
+    state_dir = state_dir.resolve()
+    with ExitStack() as stack:
+        told("Starting the sandbox FHIR server (sekmet-fhir) …")
+        fhir = stack.enter_context(EmbeddedFhirServer(state_dir / "fhir"))
+        redis = _redis(state_dir, told)
+        stack.callback(redis.stop)
+        clock_file = state_dir / "clock"
+        set_clock(
+            clock_file, datetime.now(ZoneInfo(ZONE)), rate=1
+        )  # real time until the people are discharged
+        settings = _settings(fhir.base_url, redis.url, clock_file, port)
+        installation = bring_up(settings, state_dir, told)
+        stack.callback(installation.stop)
+        installation.supervisor.servers = {"Redis server": redis, "FHIR server": fhir}
+        settings = child_settings(settings, installation)
+        client = FhirClient(fhir.base_url)
+        stack.callback(client.close)
+        record = HttpFhirRecord(client, Capabilities())
+        told("Asking the FHIR server for notifications …")
+        ask_for_notifications(settings, told)
+        yield World(
+            settings=settings,
+            installation=installation,
+            fhir=fhir,
+            record=record,
+            hospital=Hospital(root_url=fhir.base_url.removesuffix("/fhir"), record=record),
+            staff=StaffRoom(record=record),
+            watch=RecordWatch(record=record, zone=ZoneInfo(ZONE)),
+            queue=stack.enter_context(open_queue(settings)),
+            clock_file=clock_file,
+        )
+
+
+def later(at: datetime, **length: float) -> datetime:
+    """Elapsed time later."""
+    return at + timedelta(**length)
+
+
+def _redis(state_dir: Path, told: Callable[[str], None]) -> EmbeddedRedis:
+    told("Starting the embedded Redis server (Valkey) …")
+    return EmbeddedRedis(state_dir / "redis").start()
+
+
+def _settings(fhir_url: str, redis_url: str, clock_file: Path, port: int) -> Settings:
+    return load_settings(
+        fhir_base_url=fhir_url,
+        redis_url=redis_url,
+        clock_file=clock_file,
+        timezone=ZONE,
+        port=port,
+        public_url=f"http://127.0.0.1:{port}",
+        lease_seconds=5,
+        catch_up_seconds=5,
+        worker_concurrency=2,
+    )
+
+
+def _clear(state_dir: Path) -> None:
+    """Each demonstration begins with an empty record; only a folder that one of them made is removed."""
+    if (state_dir / MARKER).exists():
+        shutil.rmtree(state_dir)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    (state_dir / MARKER).touch()

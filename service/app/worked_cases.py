@@ -1,0 +1,349 @@
+"""Runs worked cases: the resources arrive, owners act, time passes, and the record is held against what was expected.
+
+The same reading, deciding and writing as in production, on a record in memory and a clock that is moved by hand.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from service.adapters.memory_record import InMemoryRecord
+from service.domain.enrolment import Enrolment
+from service.domain.evidence import FollowUp, PersonRecord
+from service.domain.measures import count
+from service.domain.pathway import Pathway
+from service.domain.vocabulary import FollowUpStatus, Reference, TaskId
+from service.fhir import systems
+from service.fhir.read import read_person
+from service.fhir.references import identifier_values, reference_to
+from service.fhir.searches import people_of
+from service.flow.reconcile import Practice, Reconciled, reconcile
+from service.pathways.cases import Case, Expected, Step, TaskAct
+from service.ports import Resource
+
+SETTLES_WITHIN = 3
+"""Reconciles after which nothing may be left to write; our own writes wake us at most once more."""
+
+
+@dataclass
+class MovableClock:
+    """Stands where it is put."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """Something is not as the case expects; `line` is the step's line in the case file."""
+
+    line: int
+    what: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.what} should be {self.expected}, but is {self.found}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What one instant of the simulated time brought about, for the timeline."""
+
+    at: datetime
+    line: int
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRun:
+    """A case as it went."""
+
+    case: Case
+    moments: tuple[Moment, ...]
+    mismatches: tuple[Mismatch, ...]
+    record: InMemoryRecord = field(repr=False)
+
+
+class CannotAct(Exception):
+    """Use this when a case lets somebody act on a follow-up that does not exist at that moment."""
+
+
+def run_case(case: Case, pathway: Pathway, practice: Practice) -> CaseRun:
+    """Play a case from its first to its last step. Raises CannotAct with the line of the step."""
+    return _Play(case, pathway, practice).run()
+
+
+class _Play:
+    def __init__(self, case: Case, pathway: Pathway, practice: Practice) -> None:
+        self._case = case
+        self._pathway = pathway
+        self._practice = replace(practice, pathways={pathway.id: pathway})
+        self._clock = MovableClock(case.timeline[0].at)
+        self.record = InMemoryRecord(self._clock)
+        self._people: set[Reference] = set()
+        self._due: dict[Reference, datetime] = {}
+        self._moments: list[Moment] = []
+        self._told: dict[str, str] = {}
+
+    def run(self) -> CaseRun:
+        mismatches: list[Mismatch] = []
+        for step in self._case.timeline:
+            self._let_time_pass(step)
+            self._clock.at = step.at
+            self._arrive(step)
+            self._act(step)
+            self._reconcile_all(step.line)
+            if step.expect is not None:
+                mismatches.extend(_Check(self, step, step.expect).mismatches())
+        return CaseRun(
+            case=self._case,
+            moments=tuple(self._moments),
+            mismatches=tuple(mismatches),
+            record=self.record,
+        )
+
+    def seen(self, person: Reference) -> PersonRecord:
+        """The person's record as the domain sees it now."""
+        return read_person(
+            self.record.everything(), person=person, catalogue=self._practice.catalogue, now=self._clock.at
+        )
+
+    @property
+    def people(self) -> list[Reference]:
+        return sorted(self._people)
+
+    @property
+    def pathway(self) -> Pathway:
+        return self._pathway
+
+    # --- time
+
+    def _let_time_pass(self, step: Step) -> None:
+        """Every due time before the step is met at its own instant, as the scheduler would."""
+        while self._due and (due := min(self._due.values())) < step.at:
+            self._clock.at = max(due, self._clock.at)
+            self._reconcile_all(step.line)
+
+    def _reconcile_all(self, line: int) -> None:
+        for person in self.people:
+            self._settle(person)
+        events = tuple(self._events())
+        if events:
+            self._moments.append(Moment(at=self._clock.at, line=line, events=events))
+
+    def _settle(self, person: Reference) -> None:
+        for _ in range(SETTLES_WITHIN):
+            done: Reconciled = reconcile(
+                person, record=self.record, practice=self._practice, now=self._clock.at
+            )
+            if done.writes == 0:
+                break
+        else:
+            message = f"deciding about {self._case.title!r} does not settle at {self._clock.at.isoformat()}"
+            raise AssertionError(message)
+        self._due.pop(person, None)
+        if done.next_due_at is not None:
+            self._due[person] = done.next_due_at
+
+    # --- what others do
+
+    def _arrive(self, step: Step) -> None:
+        for resource in step.arrives:
+            self.record.put(resource)
+            for person in people_of(resource):
+                if person not in self._people:
+                    self._people.add(person)
+                    self._seat(person)
+
+    def _seat(self, person: Reference) -> None:
+        """The case's people around the person: a CareTeam in which each holds their role."""
+        members = []
+        for role, who in self._case.people.items():
+            kind, _, logical_id = who.partition("/")
+            self.record.put({"resourceType": kind, "id": logical_id, "name": [{"text": logical_id.title()}]})
+            coding = {"system": f"{systems.BASE}/CodeSystem/role", "code": role}
+            members.append({"role": [{"coding": [coding]}], "member": {"reference": who}})
+        team = {
+            "resourceType": "CareTeam",
+            "status": "active",
+            "subject": {"reference": person},
+            "participant": members,
+        }
+        if members:
+            self.record.put(team)
+
+    def _act(self, step: Step) -> None:
+        for task, act in step.tasks.items():
+            self._answer(self._newest(task, step), act.status, act, step)
+        for task, status in step.respond.items():
+            self._answer(self._response(task, step), status, TaskAct(), step)
+
+    def _newest(self, task: TaskId, step: Step) -> Resource:
+        found = [(parts, t) for parts, t in self._tasks() if len(parts) == 5 and parts[3] == task]
+        if not found:
+            message = f"{self._case.file}:{step.line}: there is no follow-up '{task}' to act on yet"
+            raise CannotAct(message)
+        return max(found, key=lambda each: int(each[0][4]))[1]
+
+    def _response(self, task: TaskId, step: Step) -> Resource:
+        found = [(parts, t) for parts, t in self._tasks() if len(parts) > 5 and parts[3] == task]
+        waiting = [each for each in found if each[1]["status"] not in {"completed", "cancelled", "rejected"}]
+        if not waiting:
+            message = f"{self._case.file}:{step.line}: no escalation about '{task}' waits for a response"
+            raise CannotAct(message)
+        return max(waiting, key=lambda each: (int(each[0][4]), each[0][5], int(each[0][6])))[1]
+
+    def _tasks(self) -> Iterator[tuple[list[str], Resource]]:
+        for resource in self.record.everything():
+            if resource["resourceType"] == "Task":
+                yield from (
+                    (value.split("/"), resource) for value in identifier_values(resource, systems.FOLLOW_UP)
+                )
+
+    def _answer(self, task: Resource, status: FollowUpStatus | None, act: TaskAct, step: Step) -> None:
+        changed: dict[str, Any] = copy.deepcopy(dict(task))
+        if status is not None:
+            changed["status"] = status.value
+        changed["lastModified"] = step.at.isoformat()
+        outputs = [_output(systems.REQUIRED_FIELD, f, value) for f, value in act.records.items()]
+        outputs += [_output(systems.GATE, gate, reason) for gate, reason in act.waives.items()]
+        if outputs:
+            changed["output"] = [*changed.get("output", []), *outputs]
+        self.record.put(changed)
+
+    # --- what came about
+
+    def _events(self) -> Iterator[str]:
+        """One sentence for each of our resources that is new or has another status, by reading the record."""
+        for resource in self.record.everything():
+            what = _named(resource)
+            reference = reference_to(resource) or ""
+            if what and self._told.get(reference) != what:
+                self._told[reference] = what
+                yield what
+
+
+def _output(system: str, code: str, value: str) -> Mapping[str, Any]:
+    return {"type": {"coding": [{"system": system, "code": code}]}, "valueString": value}
+
+
+def _named(resource: Resource) -> str:
+    kind, status = resource["resourceType"], resource.get("status", "")
+    for system in (systems.FOLLOW_UP, systems.ENROLMENT, systems.ESCALATION, systems.NOTICE):
+        for value in identifier_values(resource, system):
+            owner = resource.get("owner", {}).get("display", "")
+            standing = resource.get("businessStatus", {}).get("text", "")
+            stage = next(
+                (e["valueCode"] for e in resource.get("extension", []) if e["url"] == systems.STAGE), ""
+            )
+            detail = ", ".join(part for part in (owner, standing, stage) if part)
+            return f"{kind} {value}: {status}" + (f" ({detail})" if detail else "")
+    return ""
+
+
+@dataclass(frozen=True)
+class _Check:
+    """Holds one step's expectations against the record."""
+
+    play: _Play
+    step: Step
+    expect: Expected
+
+    def mismatches(self) -> Iterator[Mismatch]:
+        records = [self.play.seen(person) for person in self.play.people]
+        mine = [(e, r) for r in records for e in r.enrolments if e.pathway == self.play.pathway.id]
+        if not mine:
+            yield from self._without_enrolment()
+        else:
+            # The newest enrolment is the one a case talks about.
+            enrolment, record = max(mine, key=lambda each: each[0].started_at)
+            yield from self._enrolment(enrolment)
+            yield from self._follow_ups(enrolment, record)
+            yield from self._escalations(enrolment, record)
+        yield from self._measures(records)
+
+    def _without_enrolment(self) -> Iterator[Mismatch]:
+        wants = (
+            self.expect.stage,
+            self.expect.status,
+            self.expect.tasks,
+            self.expect.due,
+            self.expect.owners,
+        )
+        if any(wants):
+            yield self._mismatch("the enrolment", "there", "not begun")
+
+    def _enrolment(self, enrolment: Enrolment) -> Iterator[Mismatch]:
+        if self.expect.tasks is not None and not self.expect.tasks:
+            yield self._mismatch("the enrolment", "not begun", f"in stage {enrolment.stage}")
+        yield from self._same("the stage", self.expect.stage, enrolment.stage)
+        yield from self._same("the enrolment's status", self.expect.status, enrolment.status)
+        yield from self._same_set("unmet gates", self.expect.unmet, enrolment.unmet_gates)
+        yield from self._same_set("missing fields", self.expect.missing, enrolment.missing)
+        found = {
+            str(part) for v in enrolment.variances for part in (v.kind, v.subject, f"{v.kind} {v.subject}")
+        }
+        for wanted in self.expect.variances or ():
+            if wanted not in found:
+                yield self._mismatch("the variances", f"with {wanted}", _listed(found))
+
+    def _follow_ups(self, enrolment: Enrolment, record: PersonRecord) -> Iterator[Mismatch]:
+        newest: dict[TaskId, FollowUp] = {}
+        for follow_up in sorted(record.follow_ups, key=lambda f: f.occurrence):
+            if follow_up.identifier.startswith(f"{enrolment.identifier}/"):
+                newest[follow_up.task] = follow_up
+        for task, status in (self.expect.tasks or {}).items():
+            yield from self._same(f"follow-up {task}", status, _of(newest, task, "status"))
+        for task, owner in (self.expect.owners or {}).items():
+            yield from self._same(f"the owner of {task}", owner, _of(newest, task, "owner"))
+        for task, due in (self.expect.due or {}).items():
+            found = _of(newest, task, "complete_by")
+            if found is None or abs((found - due).total_seconds()) >= 60:
+                yield self._mismatch(
+                    f"the due time of {task}", due.isoformat(), found.isoformat() if found else "none"
+                )
+
+    def _escalations(self, enrolment: Enrolment, record: PersonRecord) -> Iterator[Mismatch]:
+        for task, rungs in (self.expect.escalated or {}).items():
+            about = [
+                e for e in record.escalations if e.identifier.startswith(f"{enrolment.identifier}/{task}/")
+            ]
+            yield from self._same(f"rungs raised about {task}", rungs, sum(len(e.rungs) for e in about))
+
+    def _measures(self, records: list[PersonRecord]) -> Iterator[Mismatch]:
+        if not self.expect.measures:
+            return
+        counts = {c.measure: c for c in count(self.play.pathway, records, self.step.at)}
+        for measure, wanted in self.expect.measures.items():
+            found = counts[measure]
+            yield from self._same(
+                f"measure {measure}", wanted, (len(found.numerator), len(found.denominator))
+            )
+
+    def _same(self, what: str, wanted: object, found: object) -> Iterator[Mismatch]:
+        if wanted is not None and wanted != found:
+            yield self._mismatch(what, str(wanted), str(found))
+
+    def _same_set(
+        self, what: str, wanted: frozenset[Any] | None, found: tuple[Any, ...]
+    ) -> Iterator[Mismatch]:
+        if wanted is not None and wanted != frozenset(found):
+            yield self._mismatch(what, _listed(wanted), _listed(found))
+
+    def _mismatch(self, what: str, expected: str, found: str) -> Mismatch:
+        return Mismatch(line=self.step.line, what=what, expected=expected, found=found)
+
+
+def _of(newest: Mapping[TaskId, FollowUp], task: TaskId, attribute: str) -> Any:
+    return getattr(newest[task], attribute) if task in newest else None
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(sorted(str(value) for value in values)) or "none"
