@@ -30,7 +30,6 @@ from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_inbox import AsyncInbox, RedisInbox
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
-from service.adapters.wider_search import WiderSearch
 from service.app.celery_app import make_celery
 from service.app.practice import begins, practice_of, role_codes
 from service.app.probed_record import ProbedRecord
@@ -118,8 +117,7 @@ def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[F
     """The record server; what it can do is tried at the first use, unless nothing will be written."""
     client = make_client(settings)
     try:
-        record = HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
-        yield WiderSearch(record, base_url=settings.need("fhir_base_url"))
+        yield HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
     finally:
         client.close()
 

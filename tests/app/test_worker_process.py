@@ -140,7 +140,7 @@ def test_workers_killed_in_the_middle_lose_nobody_and_do_nothing_twice(site, pro
     processes.start("worker-2", "worker-3", "scheduler-2")
     eventually(lambda: all(site.about(person, "Task") for person in people), within=40)
     for person in people:
-        eventually(lambda person=person: len(site.about(person, "CarePlan")) == 1)
+        assert len(site.about(person, "CarePlan")) == 1
         assert len(site.about(person, "Task")) == 1
     processes.stop("worker-2", "worker-3", "scheduler", "scheduler-2")
 
