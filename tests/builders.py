@@ -85,7 +85,7 @@ def a_practitioner(logical_id: str, given: str, family: str, **changes: Any) -> 
     return resource("Practitioner", logical_id, {"active": True, "name": name}, changes)
 
 
-def a_practitioner_role(logical_id: str, practitioner: str | None, *roles: str, **changes: Any) -> Json:
+def a_practitioner_role(logical_id: str, practitioner: str | None, /, *roles: str, **changes: Any) -> Json:
     elements = {
         "active": True,
         "practitioner": {"reference": practitioner} if practitioner else None,
