@@ -36,6 +36,7 @@ def close_all(view: View, because: str) -> Plan:
         variance
         for template in (t for stage in view.pathway.stages for t in stage.tasks)
         for variance in _lateness(template, view.occurrences(template.id))
+        if variance.reason != because  # our own cancellation, of a closing that a crash interrupted
     ]
     return together([*parts, Plan(variances=tuple(late))])
 
