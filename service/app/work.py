@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
+from typing import Protocol
 from zlib import crc32
 
-from service.adapters.redis_doorbell import RedisDoorbell
 from service.app.telemetry import WorkMetrics, fault_of, labels_of
 from service.domain.vocabulary import Reference
 from service.flow.catch_up import CaughtUp, catch_up
@@ -25,6 +25,7 @@ from service.ports import (
     Clock,
     DeadLetter,
     DeadLetters,
+    Doorbell,
     FhirRecord,
     Inbox,
     InboxUnavailable,
@@ -50,6 +51,14 @@ DRAIN_FOR = timedelta(seconds=20)
 SWEEP_LIMIT = 500
 
 
+class AnsweredBell(Doorbell, Protocol):
+    """A doorbell from the worker's side: it says that it has come."""
+
+    def answer_inbox(self) -> None: ...
+
+    def answer_catch_up(self) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """The jobs of a worker over its ports. Every method may be called from several threads at once."""
@@ -59,7 +68,7 @@ class Work:
     record: FhirRecord
     dead_letters: DeadLetters
     watermarks: Watermarks
-    doorbell: RedisDoorbell
+    doorbell: AnsweredBell
     clock: Clock
     practice: Practice
     begins: frozenset[str]

@@ -1,0 +1,146 @@
+"""The scheduler's look: who is due, a waiting inbox, the next catch-up; and a Redis that is away."""
+
+from datetime import timedelta
+from threading import Event
+from uuid import uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.adapters.redis_connection import Keys, connect
+from service.adapters.redis_dead_letters import RedisDeadLetters
+from service.adapters.redis_doorbell import RedisDoorbell
+from service.adapters.redis_inbox import RedisInbox
+from service.adapters.redis_watermarks import RedisWatermarks
+from service.adapters.redis_work_index import RedisWorkIndex
+from service.app.scheduler import LONGEST_PAUSE, LOOK_EVERY, Scheduler
+from service.app.telemetry import WorkMetrics
+from service.domain.vocabulary import Reference
+from service.flow.catch_up import MARK
+from service.ports import InboxUnavailable, RawNotification
+from tests.fakes import HOUSE_NOW, ManualClock
+
+ANA = Reference("Patient/ana")
+
+
+class Celery:
+    def __init__(self):
+        self.sent = []
+
+    def send_task(self, name, args, queue):
+        self.sent.append((name, *args[:1]))
+
+
+@pytest.fixture
+def keys():
+    return Keys(prefix=f"{uuid4()}:")
+
+
+@pytest.fixture
+def client(valkey):
+    with connect(valkey.url) as client:
+        yield client
+
+
+@pytest.fixture
+def celery():
+    return Celery()
+
+
+@pytest.fixture
+def make(client, keys, celery):
+    def make(**more):
+        return Scheduler(
+            index=RedisWorkIndex(client, keys),
+            inbox=RedisInbox(client, keys, consumer="test"),
+            doorbell=RedisDoorbell(client, keys, celery),
+            dead_letters=RedisDeadLetters(client, keys),
+            watermarks=RedisWatermarks(client, keys),
+            clock=ManualClock(),
+            metrics=WorkMetrics(CollectorRegistry()),
+            catch_up_every=timedelta(seconds=60),
+            **more,
+        )
+
+    return make
+
+
+def test_whoever_is_due_is_rung_for_once_by_two_schedulers(make, celery):
+    one, two = make(), make()
+    one.index.wake([ANA], HOUSE_NOW - timedelta(minutes=2))
+    one.step()
+    two.step()
+    assert celery.sent.count(("throughline.reconcile_person", ANA)) == 1
+
+
+def test_a_waiting_inbox_is_rung_for(make, celery):
+    scheduler = make()
+    scheduler.inbox.append(
+        RawNotification(subscription="adt", method="POST", path="", content_type="", body=b"")
+    )
+    scheduler.step()
+    scheduler.step()
+    assert celery.sent.count(("throughline.take_in",)) == 1
+
+
+def test_a_catch_up_is_asked_for_at_the_start_and_then_in_its_time(make, celery):
+    scheduler = make()
+    scheduler.watermarks.set(MARK, "x")
+    scheduler.step()
+    assert celery.sent == [("throughline.catch_up",)]
+    scheduler.doorbell.answer_catch_up()
+    scheduler.step()
+    scheduler.doorbell.answer_catch_up()
+    scheduler.step()
+    assert (
+        celery.sent == [("throughline.catch_up",)] * 2
+    )  # the second begins the pace; the third is too early
+
+
+def test_a_missing_mark_asks_for_a_catch_up_whatever_the_pace(make, celery, client, keys):
+    scheduler = make()
+    scheduler.watermarks.set(MARK, "x")
+    scheduler.step()
+    scheduler.step()
+    celery.sent.clear()
+    client.delete(*client.keys(f"{keys.prefix}*"))  # somebody flushed Redis
+    scheduler.step()
+    assert celery.sent == [("throughline.catch_up",)]
+
+
+def test_metrics_show_what_waits(make, tmp_path):
+    scheduler = make(heartbeat_file=tmp_path / "alive")
+    scheduler.index.wake([ANA], HOUSE_NOW - timedelta(minutes=2))
+    scheduler.look()
+    value = scheduler.metrics.registry.get_sample_value
+    assert value("throughline_index_size") == 1
+    assert value("throughline_behind_seconds") == 120
+    assert value("throughline_claims_total") == 1
+    assert (tmp_path / "alive").exists()
+
+
+def test_a_redis_that_is_away_is_told_once_and_asked_less_and_less_often(make, caplog, tmp_path):
+    scheduler = make(heartbeat_file=tmp_path / "alive")
+    real = scheduler.index
+
+    class Gone:
+        def claim(self, now, limit):
+            raise InboxUnavailable("no")
+
+    scheduler.index = Gone()
+    pauses = [scheduler.look() for _ in range(6)]
+    assert pauses[0] == 2 * LOOK_EVERY
+    assert pauses[-1] == LONGEST_PAUSE
+    assert not (tmp_path / "alive").exists()
+    scheduler.index = real
+    assert scheduler.look() == LOOK_EVERY
+    assert [r.getMessage() for r in caplog.records] == [
+        "Redis does not answer; looking again until it does",
+        "Redis answers again",
+    ]
+
+
+def test_it_stops_when_asked(make):
+    stop = Event()
+    stop.set()
+    make().run(stop)

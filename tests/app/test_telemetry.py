@@ -1,0 +1,93 @@
+"""Logs: one JSON object per line, and nothing about a person whatever goes wrong."""
+
+import io
+import json
+import logging
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from service.app.telemetry import JsonLines, OncePerTrouble, WorkMetrics, log_to
+
+
+@pytest.fixture
+def stream():
+    """Where the log goes; the logging of the test run itself is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in ("service", "celery.app.trace", "py.warnings")}
+    stream = io.StringIO()
+    log_to(stream, role="worker", level="INFO")
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def lines(stream):
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_object_with_its_own_members(stream):
+    logging.getLogger("service.flow.x").info("took in %d", 3, extra={"taken": 3, "rules": ["a"]})
+    [line] = lines(stream)
+    assert line.pop("at").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "role": "worker",
+        "logger": "service.flow.x",
+        "says": "took in 3",
+        "taken": 3,
+        "rules": ["a"],
+    }
+
+
+def test_of_an_exception_only_type_and_place_are_shown(stream):
+    try:
+        raise ValueError("Ana Secret, 1980-01-01")
+    except ValueError:
+        logging.getLogger("service.flow.x").exception("failed")
+    [line] = lines(stream)
+    assert line["fault"] == "ValueError"
+    assert line["where"].startswith("tests/app/test_telemetry.py:")
+    assert "Ana" not in stream.getvalue()
+
+
+def test_what_a_library_fills_in_is_left_out(stream):
+    logging.getLogger("httpx").warning("HTTP Request: GET %s", "http://fhir/Patient?name=Secret")
+    assert lines(stream)[0]["says"] == "HTTP Request: GET %s"
+
+
+def test_libraries_speak_only_when_something_is_wrong(stream):
+    logging.getLogger("httpx").info("HTTP Request")
+    logging.getLogger("celery.app.trace").error("Task x raised unexpected: Secret")
+    assert stream.getvalue() == ""
+
+
+def test_a_lost_connection_is_told_once_until_it_is_back(stream):
+    consumer = logging.getLogger("celery.worker.consumer.consumer")
+    for _ in range(5):
+        consumer.error("Cannot connect to redis://:secret@host")
+    consumer.info("Connected")
+    consumer.error("Cannot connect to redis://:secret@host")
+    assert [line["says"] for line in lines(stream)] == [
+        "Redis does not answer; trying again until it does"
+    ] * 2
+
+
+def test_the_filter_leaves_other_loggers_alone():
+    record = logging.makeLogRecord({"name": "service.x", "msg": "m", "levelno": logging.ERROR})
+    assert OncePerTrouble().filter(record)
+    assert json.loads(JsonLines("web").format(record))["role"] == "web"
+
+
+def test_metrics_have_no_label_that_could_name_a_person():
+    registry = CollectorRegistry()
+    metrics = WorkMetrics(registry)
+    metrics.decisions.labels("after-discharge", "wrote").inc()
+    names = {label for metric in registry.collect() for sample in metric.samples for label in sample.labels}
+    assert names <= {"outcome", "pathway", "kind", "le"}
+    assert b'throughline_decisions_total{outcome="wrote",pathway="after-discharge"} 1.0' in generate_latest(
+        registry
+    )

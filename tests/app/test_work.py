@@ -1,0 +1,230 @@
+"""What a worker does with each kind of failure: later, parked for a person, or ours to fix; nobody is forgotten."""
+
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.adapters.memory_record import InMemoryRecord
+from service.app.telemetry import WorkMetrics
+from service.app.work import (
+    FAULT_TRIES,
+    PARKED_AGAIN_AFTER,
+    REFUSED_TRIES,
+    Work,
+    letter_id,
+    pause_after,
+    watched,
+)
+from service.domain.vocabulary import Reference
+from service.fhir.read import Catalogue
+from service.flow.reconcile import Practice
+from service.ports import InboxUnavailable, RawNotification, RecordRefused, RecordUnavailable
+from tests.fakes import (
+    HOUSE_NOW,
+    FakeDeadLetters,
+    FakeDoorbell,
+    FakeInbox,
+    FakeWatermarks,
+    FakeWorkIndex,
+    ManualClock,
+)
+
+ANA = Reference("Patient/ana")
+
+
+class Bell(FakeDoorbell):
+    """Also counts answers, like the real one."""
+
+    inbox_answers = 0
+    catch_up_answers = 0
+
+    def answer_inbox(self):
+        self.inbox_answers += 1
+
+    def answer_catch_up(self):
+        self.catch_up_answers += 1
+
+
+class Broken(InMemoryRecord):
+    """A record that fails every search with `failure`."""
+
+    failure: Exception
+
+    def search(self, search):
+        raise self.failure
+
+
+@pytest.fixture
+def work():
+    clock = ManualClock()
+    record = InMemoryRecord(clock)
+    record.put({"resourceType": "Patient", "id": "ana"})
+    return Work(
+        inbox=FakeInbox(),
+        index=FakeWorkIndex(),
+        record=record,
+        dead_letters=FakeDeadLetters(),
+        watermarks=FakeWatermarks(),
+        doorbell=Bell(),
+        clock=clock,
+        practice=Practice(
+            pathways={},
+            catalogue=Catalogue(zone=ZoneInfo("America/Denver"), base_url="http://fhir.test"),
+            types=frozenset({"Encounter", "PractitionerRole"}),
+        ),
+        begins=frozenset({"Encounter"}),
+        directory=lambda: (),
+        metrics=WorkMetrics(CollectorRegistry()),
+        monotonic=lambda: 0.0,
+    )
+
+
+def breaks(work, failure):
+    record = Broken(work.clock)
+    record.failure = failure
+    return replace(work, record=record)
+
+
+def attempt(work):
+    """Wake, claim and reconcile Ana once; as if whatever kept her closed had ended."""
+    work.index.claimed.clear()
+    work.index.wake([ANA], work.clock.now())
+    [claim] = work.index.claim(work.clock.now(), 1)
+    work.reconcile_person(claim.person, claim.token)
+
+
+def counted(work, name, **labels):
+    return work.metrics.registry.get_sample_value(f"throughline_{name}_total", labels)
+
+
+def test_a_person_is_given_back_when_all_is_well(work):
+    attempt(work)
+    assert work.index.size() == 0
+    assert work.index.claimed == {}
+
+
+def test_a_stale_message_touches_nothing_and_is_counted(work):
+    broken = breaks(work, AssertionError("the record was read"))
+    broken.reconcile_person(ANA, "long gone")
+    assert counted(work, "stale_claims") == 1
+
+
+def test_a_record_that_does_not_answer_is_tried_again_for_ever_and_parks_nobody(work):
+    down = breaks(work, RecordUnavailable("no answer"))
+    for _ in range(20):
+        attempt(down)
+    assert work.dead_letters.list() == []
+    assert work.index.failures(ANA) == 20
+    assert timedelta(minutes=2.5) <= work.index.backed_off[ANA] <= timedelta(minutes=5)
+    assert counted(work, "reconcile_failures", kind="unavailable") == 20
+
+
+def test_a_refusal_is_parked_after_three_tries_and_tried_again_hourly(work):
+    refused = breaks(work, RecordRefused("GET Task?: the server refused. Check the account.", status=403))
+    for _ in range(REFUSED_TRIES - 1):
+        attempt(refused)
+    assert work.dead_letters.list() == []
+    attempt(refused)
+    [letter] = work.dead_letters.list()
+    assert (letter.kind, letter.subject) == ("person", ANA)
+    assert letter.reason == (
+        "The record server refused (HTTP 403): GET Task?: the server refused. Check the account."
+    )
+    assert work.index.due[ANA] == HOUSE_NOW + PARKED_AGAIN_AFTER
+
+
+def test_a_fault_of_ours_is_parked_after_five_tries_with_its_type_and_place_and_no_values(work, caplog):
+    faulty = breaks(work, ZeroDivisionError("Ana Secret"))
+    for _ in range(FAULT_TRIES):
+        attempt(faulty)
+    [letter] = work.dead_letters.list()
+    assert letter.reason.startswith("Throughline itself failed (ZeroDivisionError at ")
+    assert "Ana" not in letter.reason
+    assert work.index.due[ANA] == HOUSE_NOW + PARKED_AGAIN_AFTER
+    assert counted(work, "reconcile_failures", kind="fault") == FAULT_TRIES
+
+
+def test_a_parked_person_whose_record_is_accepted_again_leaves_no_letter_behind(work):
+    refused = breaks(work, RecordRefused("no", status=403))
+    for _ in range(REFUSED_TRIES):
+        attempt(refused)
+    attempt(work)
+    assert work.dead_letters.list() == []
+
+
+def test_the_name_of_a_letter_says_nothing_about_the_person():
+    assert letter_id(ANA) == letter_id(ANA)
+    assert "ana" not in letter_id(ANA)
+
+
+def test_pauses_grow_from_two_seconds_to_five_minutes_and_are_spread():
+    tokens = [str(n) for n in range(200)]
+    firsts = [pause_after(1, token) for token in tokens]
+    assert timedelta(seconds=1) <= min(firsts) < max(firsts) <= timedelta(seconds=2)
+    assert max(pause_after(4, token) for token in tokens) <= timedelta(seconds=16)
+    lasts = [pause_after(500, token) for token in tokens]
+    assert timedelta(minutes=2.5) <= min(lasts) < max(lasts) <= timedelta(minutes=5)
+
+
+# --- the inbox
+
+
+def a_notification(reference):
+    return RawNotification(
+        subscription="adt", method="PUT", path=reference, content_type="application/fhir+json", body=b""
+    )
+
+
+def test_the_inbox_is_drained_the_bell_answered_first_and_people_rung_for(work):
+    for _ in range(3):
+        work.inbox.append(a_notification("Patient/ana"))
+    work.take_in()
+    assert work.inbox.size() == 0
+    assert work.doorbell.inbox_answers == 1
+    assert [claim.person for claim in work.doorbell.people] == [ANA]
+    assert counted(work, "taken_in", outcome="understood") == 3
+
+
+def test_a_long_drain_makes_room_for_others_and_rings_again(work):
+    ticks = iter(range(0, 10_000, 100))
+    slow = replace(work, monotonic=lambda: float(next(ticks)))
+    slow.inbox.append(a_notification("Patient/ana"))
+    slow.take_in()
+    assert work.doorbell.mail == 1
+
+
+def test_an_inbox_that_does_not_answer_is_no_crash(work):
+    work.inbox.fails = True
+    work.take_in()
+
+
+def test_an_index_that_does_not_answer_is_no_crash(work):
+    class Gone(FakeWorkIndex):
+        def begin(self, claim):
+            raise InboxUnavailable("no")
+
+    replace(work, index=Gone()).reconcile_person(ANA, "1")
+
+
+# --- catching up
+
+
+def test_a_catch_up_wakes_rings_and_answers_its_bell(work):
+    work.record.put({"resourceType": "Encounter", "id": "1", "subject": {"reference": "Patient/ana"}})
+    work.catch_up()
+    assert [claim.person for claim in work.doorbell.people] == [ANA]
+    assert work.doorbell.catch_up_answers == 1
+    assert counted(work, "catch_ups", outcome="rebuilt") == 1
+
+
+def test_a_catch_up_that_fails_answers_its_bell_too(work):
+    breaks(work, RecordUnavailable("no answer")).catch_up()
+    assert work.doorbell.catch_up_answers == 1
+    assert counted(work, "catch_ups", outcome="failed") == 1
+
+
+def test_what_is_about_the_site_and_not_about_people_is_not_watched(work):
+    assert watched(work.practice) == {"Encounter", "Patient", "CarePlan", "Task", "Communication", "CareTeam"}

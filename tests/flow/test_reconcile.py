@@ -1,0 +1,256 @@
+"""One person, once: what is written, what a second look writes, and what races and crashes change about it."""
+
+import json
+import logging
+from datetime import date, timedelta
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.adapters.memory_record import Faults, InMemoryRecord
+from service.app.practice import practice_of, role_codes
+from service.domain.decide import decide_all
+from service.domain.vocabulary import Reference
+from service.fhir.path_compiler import StrictPathCompiler
+from service.flow.directory import KeptDirectory
+from service.flow.reconcile import TRIES, reconcile
+from service.pathways.library import load_library
+from service.ports import Capabilities, NotInRecord, RecordUnavailable
+from tests.fakes import HOUSE_NOW, ManualClock
+
+MAPPINGS = Path(__file__).parents[1] / "app" / "mappings"
+DENVER = ZoneInfo("America/Denver")
+ANA = Reference("Patient/ana")
+ROLE = "https://throughline.example/fhir/CodeSystem/role"
+ENCOUNTER = {
+    "resourceType": "Encounter",
+    "id": "stay",
+    "status": "finished",
+    "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+    "subject": {"reference": "Patient/ana", "display": "Ana Secret"},
+    "period": {"start": "2026-03-01T08:00:00-07:00", "end": "2026-03-06T16:00:00-07:00"},
+}
+
+
+@pytest.fixture(scope="module")
+def library():
+    compiler = StrictPathCompiler(zone=DENVER)
+    library = load_library(MAPPINGS, compiler, today=date(2026, 3, 6))
+    assert library.problems == ()
+    return library
+
+
+@pytest.fixture(scope="module")
+def practice(library):
+    return practice_of(library, zone=DENVER, base_url="", accountable=Reference("Practitioner/boss"))
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+def hospital(clock, **more):
+    record = InMemoryRecord(clock, **more)
+    record.put({"resourceType": "Practitioner", "id": "boss", "name": [{"text": "Ines Marchetti"}]})
+    record.put({"resourceType": "Practitioner", "id": "cora", "name": [{"text": "Cora Benitez"}]})
+    record.put(
+        {
+            "resourceType": "PractitionerRole",
+            "id": "cora",
+            "active": True,
+            "practitioner": {"reference": "Practitioner/cora"},
+            "code": [{"coding": [{"system": ROLE, "code": "coordinator"}]}],
+        }
+    )
+    record.put({"resourceType": "Patient", "id": "ana", "name": [{"text": "Ana Secret"}]})
+    record.put(ENCOUNTER)
+    return record
+
+
+@pytest.fixture
+def record(clock):
+    return hospital(clock)
+
+
+@pytest.fixture
+def look(practice, library, clock):
+    """Reconcile Ana once."""
+
+    def look(record, **more):
+        directory = KeptDirectory(record, role_codes(library), monotonic=lambda: 0.0)
+        return reconcile(
+            ANA, record=record, practice=practice, now=clock.now(), directory=directory.people, **more
+        )
+
+    return look
+
+
+def kinds(record):
+    """What Throughline has written, by type."""
+    ours = ("CarePlan", "Task", "Communication", "Provenance")
+    return sorted(r["resourceType"] for r in record.everything() if r["resourceType"] in ours)
+
+
+def test_a_discharge_begins_an_enrolment_with_an_owned_follow_up_and_says_when_to_look_again(look, record):
+    done = look(record)
+    assert kinds(record) == ["CarePlan", "Provenance", "Task"]
+    assert done.writes == 3
+    assert done.next_due_at == HOUSE_NOW + timedelta(hours=4)
+
+
+def test_looking_again_without_a_change_writes_nothing(look, record):
+    look(record)
+    before = record.writes
+    done = look(record)
+    assert (done.writes, record.writes) == (0, before)
+    assert done.next_due_at == HOUSE_NOW + timedelta(hours=4)
+
+
+def test_silence_past_a_due_time_escalates_once(look, record, clock):
+    look(record)
+    clock.move(hours=5)
+    look(record)
+    look(record)
+    assert kinds(record).count("Communication") == 1
+
+
+def test_somebody_else_writing_in_between_is_read_and_decided_upon_again(look, record, clock):
+    look(record)
+    clock.move(hours=5)
+    meddled: list[int] = []
+
+    def decide_while_somebody_writes(*arguments):
+        decisions = decide_all(*arguments)
+        if not meddled:
+            meddled.append(1)
+            [plan] = [r for r in record.everything() if r["resourceType"] == "CarePlan"]
+            record.put({**plan, "note": [{"text": "seen"}]})
+        return decisions
+
+    done = look(record, decide=decide_while_somebody_writes)
+    assert done.tries == 2
+    assert kinds(record).count("Communication") == 1
+
+
+def test_somebody_else_writing_every_time_is_left_for_later(look, record, clock):
+    look(record)
+    clock.move(hours=5)
+
+    notes = count()
+
+    def decide_while_somebody_always_writes(*arguments):
+        decisions = decide_all(*arguments)
+        note = {"text": f"again {next(notes)}"}
+        for plan in [r for r in record.everything() if r["resourceType"] == "CarePlan"]:
+            record.put({**plan, "note": [note]})
+        return decisions
+
+    with pytest.raises(RecordUnavailable, match=f"{TRIES} times"):
+        look(record, decide=decide_while_somebody_always_writes)
+
+
+def test_a_follow_up_older_than_the_look_back_is_still_seen_while_its_enrolment_runs(look, record, clock):
+    look(record)
+    clock.move(days=45)
+    look(record)
+    look(record)
+    assert [r["status"] for r in record.everything() if r["resourceType"] == "Task"].count("requested") >= 1
+    assert len({json.dumps(r["identifier"]) for r in record.everything() if "identifier" in r}) == len(
+        [r for r in record.everything() if "identifier" in r]
+    )
+
+
+def test_an_enrolment_whose_beginning_was_deleted_ends_with_that_reason(look, record):
+    look(record)
+    record.delete(Reference("Encounter/stay"))
+    [decision] = look(record).decisions
+    assert (
+        decision.enrolment.ended_reason == "the resource that began this pathway was deleted from the record"
+    )
+
+
+def test_an_enrolment_whose_beginning_is_hidden_from_us_goes_on(look, record, clock, practice):
+    class Hiding(InMemoryRecord):
+        def read(self, reference):
+            raise NotInRecord("no", status=404)
+
+        def search(self, search):
+            return (r for r in super().search(search) if r["resourceType"] != "Encounter")
+
+    look(record)
+    record.__class__ = Hiding
+    [decision] = look(record).decisions
+    assert decision.enrolment.status == "active"
+
+
+def test_a_pathway_that_is_gone_from_the_mappings_is_told_not_forgotten(record, practice, look, caplog):
+    look(record)
+    without = type(practice)(pathways={}, catalogue=practice.catalogue, types=practice.types)
+    with caplog.at_level(logging.WARNING):
+        reconcile(ANA, record=record, practice=without, now=HOUSE_NOW)
+    assert [r.getMessage() for r in caplog.records] == [
+        "a running enrolment is on a pathway that is not in the mappings folder; it is left as it is"
+    ]
+
+
+def test_one_line_is_logged_per_decision_with_nothing_about_the_person(look, record, caplog):
+    with caplog.at_level(logging.DEBUG, logger="service"):
+        look(record)
+        look(record)
+    wrote, settled = caplog.records
+    assert (wrote.getMessage(), settled.getMessage()) == ("decided", "nothing to write")
+    assert (wrote.levelno, settled.levelno) == (logging.INFO, logging.DEBUG)
+    shown = str(vars(wrote)) + str(vars(settled))
+    for secret in ("ana", "Ana", "stay", "Cora"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_crash_at_any_write_is_finished_by_the_next_look(look, clock, atomic):
+    """Before or after each write of two decisions in turn; the record ends as if nothing had happened."""
+
+    def story(faults=None):
+        clock.at = HOUSE_NOW
+        record = hospital(clock, capabilities=Capabilities(atomic_transactions=atomic))
+        record.faults = faults or Faults()
+        for hours in (0, 5):
+            clock.at = HOUSE_NOW + timedelta(hours=hours)
+            for _ in range(4):
+                try:
+                    look(record)
+                except RecordUnavailable:
+                    continue
+        return record
+
+    whole = story()
+    assert len(whole.everything()) > 5
+
+    for nth in range(1, whole.writes + 1):
+        for moment in ("before", "after"):
+
+            def fail(n, nth=nth):
+                if n == nth:
+                    raise RecordUnavailable("cut off")
+
+            crashed = story(Faults(**{moment: fail}))
+            assert kinds(crashed).count("Task") == kinds(whole).count("Task")
+            assert kinds(crashed).count("CarePlan") == kinds(whole).count("CarePlan")
+            assert kinds(crashed).count("Communication") == kinds(whole).count("Communication")
+            assert look(crashed).writes == 0
+
+
+def test_two_workers_on_one_person_at_once_do_not_do_it_twice(look, clock):
+    for _ in range(10):
+        record = hospital(clock)
+        workers = [Thread(target=look, args=(record,)) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        look(record)
+        assert kinds(record).count("CarePlan") == 1
+        assert kinds(record).count("Task") == 1
