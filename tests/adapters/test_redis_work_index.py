@@ -13,6 +13,7 @@ from service.adapters.redis_connection import Keys, connect
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.domain.vocabulary import Reference
 from service.ports import Claim
+from tests.fakes import FakeWorkIndex
 from tests.sandbox import HOUSE_NOW
 
 MINUTE = timedelta(minutes=1)
@@ -35,6 +36,12 @@ def index(client, keys):
     return RedisWorkIndex(client, keys)
 
 
+@pytest.fixture(params=["redis", "fake"])
+def either(request, index):
+    """The real one and the one in memory that stands in for it: what both promise."""
+    return index if request.param == "redis" else FakeWorkIndex()
+
+
 @pytest.fixture
 def fleeting(client, keys):
     """The same index as seen by a worker that dies: every lease it holds has already ended."""
@@ -45,25 +52,25 @@ def claimed(index, at=HOUSE_NOW, limit=10):
     return {claim.person for claim in index.claim(at, limit)}
 
 
-def test_nobody_is_claimed_before_they_are_due(index):
-    index.wake([ANA], HOUSE_NOW + MINUTE)
-    assert claimed(index) == set()
-    assert claimed(index, HOUSE_NOW + MINUTE) == {ANA}
+def test_nobody_is_claimed_before_they_are_due(either):
+    either.wake([ANA], HOUSE_NOW + MINUTE)
+    assert claimed(either) == set()
+    assert claimed(either, HOUSE_NOW + MINUTE) == {ANA}
 
 
-def test_of_two_wake_ups_the_earlier_one_counts_whichever_came_first(index):
-    index.wake([ANA, BEN], HOUSE_NOW)
-    index.wake([ANA], HOUSE_NOW + MINUTE)
-    index.wake([CAM], HOUSE_NOW + MINUTE)
-    index.wake([CAM], HOUSE_NOW)
-    assert claimed(index) == {ANA, BEN, CAM}
+def test_of_two_wake_ups_the_earlier_one_counts_whichever_came_first(either):
+    either.wake([ANA, BEN], HOUSE_NOW)
+    either.wake([ANA], HOUSE_NOW + MINUTE)
+    either.wake([CAM], HOUSE_NOW + MINUTE)
+    either.wake([CAM], HOUSE_NOW)
+    assert claimed(either) == {ANA, BEN, CAM}
 
 
-def test_who_is_claimed_is_not_handed_out_again(index):
-    index.wake([ANA], HOUSE_NOW)
-    assert claimed(index) == {ANA}
-    index.wake([ANA], HOUSE_NOW)
-    assert claimed(index) == set()
+def test_who_is_claimed_is_not_handed_out_again(either):
+    either.wake([ANA], HOUSE_NOW)
+    assert claimed(either) == {ANA}
+    either.wake([ANA], HOUSE_NOW)
+    assert claimed(either) == set()
 
 
 def test_a_claim_that_nobody_began_is_handed_out_again_when_its_lease_ends(index, fleeting):
@@ -89,28 +96,28 @@ def test_the_same_message_delivered_twice_begins_once(index):
     assert index.begin(claim) is None
 
 
-def test_wake_ups_before_the_start_of_work_are_merged_and_those_after_it_are_kept(index):
-    index.wake([ANA], HOUSE_NOW)
-    [claim] = index.claim(HOUSE_NOW, 10)
-    index.wake([ANA], HOUSE_NOW)
-    work = index.begin(claim)
-    index.finish(work, None)
-    assert claimed(index) == set()
+def test_wake_ups_before_the_start_of_work_are_merged_and_those_after_it_are_kept(either):
+    either.wake([ANA], HOUSE_NOW)
+    [claim] = either.claim(HOUSE_NOW, 10)
+    either.wake([ANA], HOUSE_NOW)
+    work = either.begin(claim)
+    either.finish(work, None)
+    assert claimed(either) == set()
 
-    index.wake([ANA], HOUSE_NOW)
-    [claim] = index.claim(HOUSE_NOW, 10)
-    work = index.begin(claim)
-    index.wake([ANA], HOUSE_NOW)
-    index.finish(work, HOUSE_NOW + 5 * MINUTE)
-    assert claimed(index) == {ANA}
+    either.wake([ANA], HOUSE_NOW)
+    [claim] = either.claim(HOUSE_NOW, 10)
+    work = either.begin(claim)
+    either.wake([ANA], HOUSE_NOW)
+    either.finish(work, HOUSE_NOW + 5 * MINUTE)
+    assert claimed(either) == {ANA}
 
 
-def test_a_finished_person_comes_back_at_the_next_due_time(index):
-    index.wake([ANA], HOUSE_NOW)
-    [claim] = index.claim(HOUSE_NOW, 10)
-    index.finish(index.begin(claim), HOUSE_NOW + 5 * MINUTE)
-    assert claimed(index, HOUSE_NOW + 4 * MINUTE) == set()
-    assert claimed(index, HOUSE_NOW + 5 * MINUTE) == {ANA}
+def test_a_finished_person_comes_back_at_the_next_due_time(either):
+    either.wake([ANA], HOUSE_NOW)
+    [claim] = either.claim(HOUSE_NOW, 10)
+    either.finish(either.begin(claim), HOUSE_NOW + 5 * MINUTE)
+    assert claimed(either, HOUSE_NOW + 4 * MINUTE) == set()
+    assert claimed(either, HOUSE_NOW + 5 * MINUTE) == {ANA}
 
 
 def test_a_finished_person_without_a_due_time_leaves_no_trace(index, client, keys):
@@ -134,13 +141,13 @@ def test_a_stale_worker_neither_finishes_nor_backs_off(index, fleeting):
     assert index.size() == 0
 
 
-def test_backing_off_counts_failures_and_keeps_the_person_closed_until_the_delay_ends(index):
-    index.wake([ANA], HOUSE_NOW)
-    [claim] = index.claim(HOUSE_NOW, 10)
-    index.back_off(index.begin(claim), MINUTE)
-    index.wake([ANA], HOUSE_NOW)
-    assert index.failures(ANA) == 1
-    assert claimed(index) == set()
+def test_backing_off_counts_failures_and_keeps_the_person_closed_until_the_delay_ends(either):
+    either.wake([ANA], HOUSE_NOW)
+    [claim] = either.claim(HOUSE_NOW, 10)
+    either.back_off(either.begin(claim), MINUTE)
+    either.wake([ANA], HOUSE_NOW)
+    assert either.failures(ANA) == 1
+    assert claimed(either) == set()
 
 
 def test_after_the_delay_the_person_is_taken_again_without_a_wake_up_and_success_clears_the_count(index):
@@ -153,12 +160,12 @@ def test_after_the_delay_the_person_is_taken_again_without_a_wake_up_and_success
     assert index.failures(ANA) == 0
 
 
-def test_a_claim_takes_no_more_than_asked_for_and_looks_past_people_who_are_busy(index):
-    index.wake([Reference(f"Patient/{n}") for n in range(250)], HOUSE_NOW)
-    first = claimed(index, limit=120)
-    second = claimed(index, limit=120)
+def test_a_claim_takes_no_more_than_asked_for_and_looks_past_people_who_are_busy(either):
+    either.wake([Reference(f"Patient/{n}") for n in range(250)], HOUSE_NOW)
+    first = claimed(either, limit=120)
+    second = claimed(either, limit=120)
     assert (len(first), len(second), first & second) == (120, 120, set())
-    assert len(claimed(index, limit=120)) == 10
+    assert len(claimed(either, limit=120)) == 10
 
 
 def test_claims_on_their_way_to_a_worker_are_bounded(client, keys):
