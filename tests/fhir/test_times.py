@@ -29,7 +29,10 @@ DENVER = ZoneInfo("America/Denver")
     ],
 )
 def test_a_fhir_time_is_an_instant_and_a_partial_date_begins_in_the_site_s_zone(text, local):
-    assert parse_time(text, DENVER).astimezone(DENVER).isoformat() == local
+    moment = parse_time(text, DENVER)
+
+    assert moment is not None
+    assert moment.astimezone(DENVER).isoformat() == local
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.fhir.decisions import DENVER
 def when(each):
     """(local time, whether the server's)."""
     moment, assumed, _ = happened(each, DENVER)
+    assert moment is not None
     return moment.astimezone(DENVER).strftime("%Y-%m-%d %H:%M"), assumed
 
 

@@ -30,6 +30,11 @@ def roster(*resources, **catalogue):
     return read(a_patient(), *resources, **catalogue).roster
 
 
+def accountable(result):
+    assert result.accountable is not None
+    return result.accountable
+
+
 def seen(holders):
     return [(holder.reference, holder.display, sorted(holder.roles)) for holder in holders]
 
@@ -223,13 +228,13 @@ def test_the_accountable_person_is_the_one_the_site_names():
         SAM, a_care_team(("Practitioner/tess", COORDINATOR)), accountable=Reference("Practitioner/sam")
     )
 
-    assert result.accountable.display == "Sam Okafor"
+    assert accountable(result).display == "Sam Okafor"
 
 
 def test_the_accountable_person_is_never_missing_only_because_they_could_not_be_read():
     record = read(a_patient(), accountable=Reference("PractitionerRole/duty"))
 
-    assert record.roster.accountable.reference == "PractitionerRole/duty"
+    assert accountable(record.roster).reference == "PractitionerRole/duty"
     assert (
         "PractitionerRole/duty: it is the accountable person in the settings but is not at work on the record"
         in record.unreadable
@@ -250,7 +255,7 @@ def test_else_whoever_attended_the_newest_stay_is_accountable():
         period={"end": "2026-03-07"},
     )
 
-    assert roster(older, newer, visit, TESS, SAM).accountable.display == "Sam Okafor"
+    assert accountable(roster(older, newer, visit, TESS, SAM)).display == "Sam Okafor"
 
 
 def test_else_the_general_practitioner_is_accountable():
@@ -259,13 +264,13 @@ def test_else_the_general_practitioner_is_accountable():
         generalPractitioner=[practice, {"reference": "Practitioner/sam", "display": "Dr Okafor"}]
     )
 
-    assert read(patient, an_encounter()).roster.accountable.display == "Dr Okafor"
+    assert accountable(read(patient, an_encounter()).roster).display == "Dr Okafor"
 
 
 def test_else_somebody_known_is_accountable_always_the_same_one():
     team = a_care_team(("Practitioner/sam", SUPERVISOR), ("Practitioner/zoe", COORDINATOR))
 
-    assert roster(team, SAM, TESS, TESS_COORDINATES).accountable.reference == "Practitioner/sam"
+    assert accountable(roster(team, SAM, TESS, TESS_COORDINATES)).reference == "Practitioner/sam"
 
 
 def test_absolute_references_to_the_records_own_server_are_understood():
