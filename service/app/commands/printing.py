@@ -33,7 +33,9 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
 
 
 def console() -> Console:
-    return Console(highlight=False)
+    """A page wide enough for the timeline where nobody looks (a log); the terminal's own width where somebody does."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=110)
 
 
 def said(line: str) -> None:

@@ -54,7 +54,7 @@ ENDINGS: dict[str, Ending] = {
         notices={},
     ),
     BEN.key: Ending(
-        enrolment=("active", "coordinating"),
+        enrolment=("active", "outreach"),
         tasks={
             **DONE_FOR_ALL,
             "contact-person/1": ("requested", "Sam Whitlock"),

@@ -58,8 +58,8 @@ class StaffRoom:
         *,
         found: Mapping[str, str] | None = None,
         reason: str = "",
-    ) -> None:
-        """Set the status as its owner would, with what was found as coded outputs."""
+    ) -> Resource:
+        """Set the status as its owner would, with what was found as coded outputs; the Task as it then is."""
         changed: dict[str, Any] = copy.deepcopy(dict(task))
         changed["status"] = status
         changed["lastModified"] = at.isoformat()
@@ -69,7 +69,9 @@ class StaffRoom:
         if outputs:
             changed["output"] = [*changed.get("output", []), *outputs]
         reference = f"Task/{task['id']}"
-        self.record.update(Write(resource=changed, full_url=reference, if_match=task["meta"]["versionId"]))
+        write = Write(resource=changed, full_url=reference, if_match=task["meta"]["versionId"])
+        written = self.record.update(write)
+        return {**changed, "meta": {**changed["meta"], "versionId": written.version}}
 
 
 def business_identifier(task: Resource) -> str:

@@ -104,7 +104,7 @@ def open_world(state_dir: Path, told: Callable[[str], None], *, port: int) -> It
         settings = child_settings(settings, installation)
         client = FhirClient(fhir.base_url)
         stack.callback(client.close)
-        record = HttpFhirRecord(client, Capabilities())
+        record = HttpFhirRecord(client, Capabilities(atomic_transactions=True))
         told("Asking the FHIR server for notifications …")
         ask_for_notifications(settings, told)
         yield World(
