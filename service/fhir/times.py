@@ -6,12 +6,15 @@ A partial date is the start of that day, month or year in the site's zone. Never
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 _FHIR_TIME = re.compile(
     r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"
     r"(T(?P<hour>\d{2}):(?P<minute>\d{2})(:(?P<second>\d{2})(\.(?P<fraction>\d+))?)?(?P<zone>Z|[+-]\d{2}:\d{2})?)?)?)?"
 )
+_REMEMBERED = 8192
+"""The same times are read at every reconcile of a person."""
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -21,7 +24,12 @@ def parse_time(text: object, zone: tzinfo) -> datetime | None:
 
     A time without an offset is not allowed by FHIR but common: it is taken as local time in `zone`.
     """
-    found = _FHIR_TIME.fullmatch(text) if isinstance(text, str) else None
+    return _parsed(text, zone) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parsed(text: str, zone: tzinfo) -> datetime | None:
+    found = _FHIR_TIME.fullmatch(text)
     if found is None:
         return None
     # A leap second (":60", allowed by the FHIR pattern) is the first instant of the next minute.
@@ -62,10 +70,10 @@ def spoken_time(moment: datetime, zone: tzinfo) -> str:
 
 
 def _zone(text: str | None, default: tzinfo) -> tzinfo:
+    """The zone that was written; ValueError for an offset of a day or more."""
     if text is None:
         return default
     if text == "Z":
         return UTC
-    found = datetime.strptime(text, "%z").tzinfo
-    assert found is not None  # %z always gives one
-    return found
+    minutes = int(text[1:3]) * 60 + int(text[4:6])
+    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))

@@ -62,6 +62,9 @@ class _Reader:
         notes: Notes,
     ) -> None:
         self._resources = resources
+        self._by_kind: dict[str, list[Resource]] = {}
+        for each in resources:
+            self._by_kind.setdefault(str(each.get("resourceType")), []).append(each)
         self._person = person
         self._patient = patient
         self._catalogue = catalogue
@@ -174,10 +177,10 @@ class _Reader:
     def _own(self, kind: str, system: str) -> list[tuple[Reference, str, Resource]]:
         """(reference, identifier, resource): entered in error last, then by identifier and reference."""
         found = []
-        for resource in self._resources:
+        for resource in self._by_kind.get(kind, ()):
             reference = reference_to(resource)
             values = identifier_values(resource, system)
-            if resource.get("resourceType") != kind or not values or reference is None:
+            if not values or reference is None:
                 continue
             if self._is_somebody_elses(resource):
                 self._notes.add(reference, "it is Throughline's but about somebody else; it was left out")

@@ -53,9 +53,11 @@ def read_roster(
     enrolments: Iterable[Enrolment],
 ) -> Roster:
     """The roster of one person. The same resources in any order give the same roster."""
-    ordered = sorted(resources, key=lambda each: reference_to(each) or "")
+    asked = {"Encounter", *(kind for sources in catalogue.named_by.values() for kind, _ in sources)}
+    ordered = sorted((each for each in resources if each.get("resourceType") in asked), key=_name)
     newest = sorted(ordered, key=lambda each: _when(each, catalogue.zone), reverse=True)
-    care_team = merged(_members(ordered, people))
+    teams = sorted((each for each in resources if each.get("resourceType") == "CareTeam"), key=_name)
+    care_team = merged(_members(teams, people))
     directory = tuple(_directory(people, _providers(newest, enrolments, catalogue.base_url)))
     return Roster(
         explicit=_explicit(newest, catalogue.named_by, people),
@@ -97,10 +99,10 @@ def _display(resource: Resource, reference: Reference) -> Mapping[str, str]:
     return {}
 
 
-def _members(ordered: Iterable[Resource], people: Directory) -> Iterator[Holder]:
-    for team in ordered:
+def _members(teams: Iterable[Resource], people: Directory) -> Iterator[Holder]:
+    for team in teams:
         # CareTeam.status is optional (R4); a team that does not say it has ended is taken to be at work.
-        if team.get("resourceType") != "CareTeam" or team.get("status", "active") != "active":
+        if team.get("status", "active") != "active":
             continue
         if not people.is_current(team.get("period")):
             continue
@@ -173,6 +175,10 @@ def _answerable(newest: Iterable[Resource]) -> Iterator[object]:
         for participant in participants:
             if any(code == wanted for _, code in codings(participant.get("type"))):
                 yield participant.get("individual")
+
+
+def _name(resource: Resource) -> str:
+    return reference_to(resource) or ""
 
 
 def _when(resource: Resource, zone: tzinfo) -> datetime:
