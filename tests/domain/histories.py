@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from service.domain.evidence import Recorded, Waived
+from service.domain.evidence import Fact, Recorded, Waived
 from service.domain.pathway import Criterion, DueIn, IfUnmet, OnField, Pathway, RequiredField, TaskState
 from service.domain.vocabulary import OPEN, FieldId, FollowUpStatus, Reference, RoleId
 from tests.domain.an_imaginary_record import World, edited
@@ -29,7 +29,6 @@ from tests.domain.builders import (
     hours,
     in_record,
     ladder,
-    minutes,
     on_task,
     pathway,
     record,
@@ -90,7 +89,7 @@ EVERYTHING: Pathway = pathway(
 STATUSES = st.sampled_from([s for s in FollowUpStatus if s is not FollowUpStatus.DRAFT])
 REASONS = st.sampled_from([None, None, "the person declined"])
 LENGTHS = st.sampled_from([1, 30, 60, 240, 600, 1440, 2880, 5000]).map(lambda m: timedelta(minutes=m))
-NEWS = st.sampled_from(["contact", "booked", "high", "low", "stable", "contact-void", "risk", "waiver"])
+NEWS = st.sampled_from(["contact", "booked", "high", "low", "contact-void", "risk", "waiver"])
 ROSTERS = st.sampled_from([ROSTER, without(ROSTER, COORDINATOR), without(ROSTER, CLINICIAN, SUPERVISOR),
                            replace(ROSTER, directory=(SECOND_COORDINATOR,))])  # fmt: skip
 
@@ -103,9 +102,9 @@ EVENTS = st.one_of(
     st.tuples(st.just("news"), NEWS),
     st.tuples(st.just("staff"), ROSTERS),
     st.tuples(st.just("handover"), st.integers(0, 9)),
-    st.tuples(st.just("death"), st.none()),
+    st.tuples(st.just("end"), st.integers(0, 19)),
 )
-HISTORIES = st.lists(EVENTS, max_size=14)
+HISTORIES = st.lists(EVENTS, max_size=16)
 
 
 def beginning() -> World:
@@ -127,8 +126,8 @@ def happen(world: World, event: tuple) -> None:
             world.record = replace(world.record, roster=detail)
         case "handover":
             _handed_over(world, detail)
-        case "death":
-            world.record = replace(world.record, deceased_at=world.now)
+        case "end":
+            _ended(world, detail)
 
 
 def _owner_acts(world: World, which: int, status: FollowUpStatus, reason: str | None) -> None:
@@ -158,11 +157,24 @@ def _record_learns(world: World, news: str) -> None:
         "booked": fact("Appointment", "a", world.now, status="booked"),
         "high": fact("RiskAssessment", f"{len(world.record.facts)}", world.now, level="high"),
         "low": fact("RiskAssessment", f"{len(world.record.facts)}", world.now, level="low"),
-        "stable": fact("Observation", "s", world.now, says="stable"),
     }
-    new = kinds[news]
+    _told(world, kinds[news])
+
+
+def _told(world: World, new: Fact) -> None:
     kept = tuple(f for f in world.record.facts if f.reference != new.reference)
     world.record = replace(world.record, facts=(*kept, new))
+
+
+def _ended(world: World, how: int) -> None:
+    """Now and then the person is stable, dies, or the discharge is taken back; mostly life goes on."""
+    match how:
+        case 0:
+            world.record = replace(world.record, deceased_at=world.now)
+        case 1 | 2:
+            _told(world, fact("Observation", "s", world.now, says="stable"))
+        case 3:
+            _told(world, discharge(void=True))
 
 
 def _answered(world: World, news: str) -> None:
@@ -188,6 +200,3 @@ def _handed_over(world: World, which: int) -> None:
             status=FollowUpStatus.REQUESTED,
             changed_at=world.now,
         )
-
-
-__all__ = ["EVENTS", "EVERYTHING", "HISTORIES", "beginning", "happen", "minutes"]
