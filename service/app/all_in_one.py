@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from service.adapters.waiting import wait_until
 from service.app.examination import open_subscriptions
 from service.app.settings import Settings
 from service.app.subscriptions import Action, Step
@@ -35,22 +35,32 @@ def run_until_stopped(
 
 def ask_for_notifications(settings: Settings, told: Callable[[str], None]) -> None:
     """Create or mend our Subscriptions. Without them changes are still found, by catch-up, so this never stops us."""
-    deadline = time.monotonic() + ASK_FOR
-    while True:
+    asking = _Asking(settings)
+    wait_until(asking, within=ASK_FOR, every=ASK_AGAIN_AFTER)
+    if asking.failure is None:
+        told(_summary(asking.steps))
+    else:
+        told(f"No subscriptions yet ({asking.failure}). Until then changes are found by catch-up.")
+
+
+class _Asking:
+    """Asks once per call; done when the server has answered, whatever it said."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.steps: list[Step] = []
+        self.failure: RecordFailure | None = None
+
+    def __call__(self) -> bool:
         try:
-            with open_subscriptions(settings) as ours:
-                steps = ours.apply()
+            with open_subscriptions(self._settings) as ours:
+                self.steps, self.failure = ours.apply(), None
         except RecordUnavailable as failure:
-            if time.monotonic() < deadline:
-                time.sleep(ASK_AGAIN_AFTER)
-                continue
-            told(f"The FHIR server does not answer ({failure}). Changes are found by catch-up once it does.")
-            return
+            self.failure = failure
+            return False
         except RecordFailure as failure:
-            told(f"The FHIR server does not take subscriptions ({failure}). Changes are found by catch-up.")
-            return
-        told(_summary(steps))
-        return
+            self.failure = failure
+        return True
 
 
 def tell_addresses(settings: Settings, installation: Installation, told: Callable[[str], None]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
+from service.adapters.clocks import SystemClock
 from service.app import doctor
 from service.app.settings import Settings
 from service.app.subscription_files import read_subscriptions
@@ -44,7 +44,7 @@ def examine_installation(settings: Settings) -> Iterable[doctor.Finding]:
             client=client,
             library=lambda: _library(settings),
             subscriptions=lambda: _subscription_sentences(settings),
-            now=lambda: datetime.now(settings.zone),
+            now=SystemClock(settings.zone).now,
         )
     finally:
         if client is not None:
@@ -53,7 +53,7 @@ def examine_installation(settings: Settings) -> Iterable[doctor.Finding]:
 
 def _library(settings: Settings) -> Library:
     compiler = StrictPathCompiler(zone=settings.zone, base=settings.fhir_base_url or "")
-    return load_library(settings.mappings, compiler, today=datetime.now(settings.zone).date())
+    return load_library(settings.mappings, compiler, today=SystemClock(settings.zone).now().date())
 
 
 def _subscription_sentences(settings: Settings) -> Iterator[tuple[bool, str]]:

@@ -67,6 +67,11 @@ def begins(library: Library) -> frozenset[str]:
     )
 
 
+def _is_linked(need: InRecord) -> bool:
+    """Evidence of the very stay that began the enrolment: reading back to the beginning of that stay is enough."""
+    return "; linked by " in need.condition.text
+
+
 def _evidence(pathway: Pathway) -> Iterator[InRecord]:
     for needs in _needs(pathway):
         yield from (need for need in needs if isinstance(need, InRecord))

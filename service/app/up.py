@@ -9,7 +9,6 @@ import secrets
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from service.adapters.embedded import EmbeddedRedis
+from service.adapters.waiting import wait_until
 from service.app.settings import Settings, inherited, load_settings
 from service.app.supervisor import Supervisor
 
@@ -78,16 +78,16 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
 
 def wait_until_alive(web_url: str, log: Path, *, within: float = READY_WITHIN) -> None:
     """Until /livez answers 200."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{web_url}/livez", timeout=2.0, trust_env=False).status_code == httpx.codes.OK:
-                return
-        except httpx.HTTPError:
-            pass  # not listening yet; the deadline decides
-        time.sleep(0.1)
-    message = f"The web process does not answer at {web_url}/livez. Read {log}."
-    raise DidNotStart(message)
+    if not wait_until(lambda: _answers(f"{web_url}/livez"), within=within):
+        message = f"The web process does not answer at {web_url}/livez. Read {log}."
+        raise DidNotStart(message)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False  # not listening yet
 
 
 def wait_for_interrupt() -> None:

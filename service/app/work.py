@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Protocol
 from zlib import crc32
@@ -44,6 +44,8 @@ PARKED_AGAIN_AFTER = timedelta(hours=1)
 """Somebody whose record is refused is still tried so often: the refusal may have been corrected meanwhile."""
 REFUSED_TRIES = 3
 FAULT_TRIES = 5
+LOOKS = 4
+"""Most looks in a row; two are normal (write, then see that all is as it should be)."""
 AT_ONCE = 200
 """Notifications taken in one round."""
 DRAIN_FOR = timedelta(seconds=20)
@@ -130,14 +132,7 @@ class Work:
 
     def _reconcile(self, claim: Claim) -> None:
         try:
-            with self.metrics.reconcile_seconds.time():
-                done = reconcile(
-                    claim.person,
-                    record=self.record,
-                    practice=self.practice,
-                    now=self.clock.now(),
-                    directory=self.directory,
-                )
+            next_due_at = self._settle(claim.person)
         except RecordUnavailable as failure:
             self._later(claim, "unavailable", failure)
         except RecordFailure as failure:
@@ -151,9 +146,25 @@ class Work:
             reason = f"Throughline itself failed ({found['fault']} at {found.get('where', 'an unknown place')}). Report it."
             self._later(claim, "fault", fault, park_after=FAULT_TRIES, reason=reason)
         else:
-            self.index.finish(claim, done.next_due_at)
+            self.index.finish(claim, next_due_at)
             self.dead_letters.take(letter_id(claim.person))  # what was parked before is settled now
+
+    def _settle(self, person: Reference) -> datetime | None:
+        """Look until there is nothing to write: what was just written may itself open the next step."""
+        for _ in range(LOOKS):
+            with self.metrics.reconcile_seconds.time():
+                done = reconcile(
+                    person,
+                    record=self.record,
+                    practice=self.practice,
+                    now=self.clock.now(),
+                    directory=self.directory,
+                )
             self._count(done)
+            if not done.writes:
+                return done.next_due_at
+        log.warning("a person's record did not settle; looked at again when due", extra={"looks": LOOKS})
+        return done.next_due_at
 
     def _later(
         self, claim: Claim, kind: str, failure: Exception, *, park_after: int | None = None, reason: str = ""

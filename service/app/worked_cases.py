@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from service.adapters.memory_record import InMemoryRecord
-from service.domain.enrolment import Enrolment
-from service.domain.evidence import FollowUp, PersonRecord
-from service.domain.measures import count
+from service.app.worked_case_checks import Check, Mismatch
+from service.domain.evidence import PersonRecord
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import FollowUpStatus, Reference, TaskId
 from service.fhir import systems
@@ -37,19 +36,6 @@ class MovableClock:
 
     def now(self) -> datetime:
         return self.at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mismatch:
-    """Something is not as the case expects; `line` is the step's line in the case file."""
-
-    line: int
-    what: str
-    expected: str
-    found: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.what} should be {self.expected}, but is {self.found}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +87,7 @@ class _Play:
             self._act(step)
             self._reconcile_all(step.line)
             if step.expect is not None:
-                mismatches.extend(_Check(self, step, step.expect).mismatches())
+                mismatches.extend(self._check(step, step.expect))
         return CaseRun(
             case=self._case,
             moments=tuple(self._moments),
@@ -115,13 +101,13 @@ class _Play:
             self.record.everything(), person=person, catalogue=self._practice.catalogue, now=self._clock.at
         )
 
+    def _check(self, step: Step, expect: Expected) -> Iterator[Mismatch]:
+        records = [self.seen(person) for person in self.people]
+        return Check(self._pathway, step, expect, records).mismatches()
+
     @property
     def people(self) -> list[Reference]:
         return sorted(self._people)
-
-    @property
-    def pathway(self) -> Pathway:
-        return self._pathway
 
     # --- time
 
@@ -246,104 +232,3 @@ def _named(resource: Resource) -> str:
             detail = ", ".join(part for part in (owner, standing, stage) if part)
             return f"{kind} {value}: {status}" + (f" ({detail})" if detail else "")
     return ""
-
-
-@dataclass(frozen=True)
-class _Check:
-    """Holds one step's expectations against the record."""
-
-    play: _Play
-    step: Step
-    expect: Expected
-
-    def mismatches(self) -> Iterator[Mismatch]:
-        records = [self.play.seen(person) for person in self.play.people]
-        mine = [(e, r) for r in records for e in r.enrolments if e.pathway == self.play.pathway.id]
-        if not mine:
-            yield from self._without_enrolment()
-        else:
-            # The newest enrolment is the one a case talks about.
-            enrolment, record = max(mine, key=lambda each: each[0].started_at)
-            yield from self._enrolment(enrolment)
-            yield from self._follow_ups(enrolment, record)
-            yield from self._escalations(enrolment, record)
-        yield from self._measures(records)
-
-    def _without_enrolment(self) -> Iterator[Mismatch]:
-        wants = (
-            self.expect.stage,
-            self.expect.status,
-            self.expect.tasks,
-            self.expect.due,
-            self.expect.owners,
-        )
-        if any(wants):
-            yield self._mismatch("the enrolment", "there", "not begun")
-
-    def _enrolment(self, enrolment: Enrolment) -> Iterator[Mismatch]:
-        if self.expect.tasks is not None and not self.expect.tasks:
-            yield self._mismatch("the enrolment", "not begun", f"in stage {enrolment.stage}")
-        yield from self._same("the stage", self.expect.stage, enrolment.stage)
-        yield from self._same("the enrolment's status", self.expect.status, enrolment.status)
-        yield from self._same_set("unmet gates", self.expect.unmet, enrolment.unmet_gates)
-        yield from self._same_set("missing fields", self.expect.missing, enrolment.missing)
-        found = {
-            str(part) for v in enrolment.variances for part in (v.kind, v.subject, f"{v.kind} {v.subject}")
-        }
-        for wanted in self.expect.variances or ():
-            if wanted not in found:
-                yield self._mismatch("the variances", f"with {wanted}", _listed(found))
-
-    def _follow_ups(self, enrolment: Enrolment, record: PersonRecord) -> Iterator[Mismatch]:
-        newest: dict[TaskId, FollowUp] = {}
-        for follow_up in sorted(record.follow_ups, key=lambda f: f.occurrence):
-            if follow_up.identifier.startswith(f"{enrolment.identifier}/"):
-                newest[follow_up.task] = follow_up
-        for task, status in (self.expect.tasks or {}).items():
-            yield from self._same(f"follow-up {task}", status, _of(newest, task, "status"))
-        for task, owner in (self.expect.owners or {}).items():
-            yield from self._same(f"the owner of {task}", owner, _of(newest, task, "owner"))
-        for task, due in (self.expect.due or {}).items():
-            found = _of(newest, task, "complete_by")
-            if found is None or abs((found - due).total_seconds()) >= 60:
-                yield self._mismatch(
-                    f"the due time of {task}", due.isoformat(), found.isoformat() if found else "none"
-                )
-
-    def _escalations(self, enrolment: Enrolment, record: PersonRecord) -> Iterator[Mismatch]:
-        for task, rungs in (self.expect.escalated or {}).items():
-            about = [
-                e for e in record.escalations if e.identifier.startswith(f"{enrolment.identifier}/{task}/")
-            ]
-            yield from self._same(f"rungs raised about {task}", rungs, sum(len(e.rungs) for e in about))
-
-    def _measures(self, records: list[PersonRecord]) -> Iterator[Mismatch]:
-        if not self.expect.measures:
-            return
-        counts = {c.measure: c for c in count(self.play.pathway, records, self.step.at)}
-        for measure, wanted in self.expect.measures.items():
-            found = counts[measure]
-            yield from self._same(
-                f"measure {measure}", wanted, (len(found.numerator), len(found.denominator))
-            )
-
-    def _same(self, what: str, wanted: object, found: object) -> Iterator[Mismatch]:
-        if wanted is not None and wanted != found:
-            yield self._mismatch(what, str(wanted), str(found))
-
-    def _same_set(
-        self, what: str, wanted: frozenset[Any] | None, found: tuple[Any, ...]
-    ) -> Iterator[Mismatch]:
-        if wanted is not None and wanted != frozenset(found):
-            yield self._mismatch(what, _listed(wanted), _listed(found))
-
-    def _mismatch(self, what: str, expected: str, found: str) -> Mismatch:
-        return Mismatch(line=self.step.line, what=what, expected=expected, found=found)
-
-
-def _of(newest: Mapping[TaskId, FollowUp], task: TaskId, attribute: str) -> Any:
-    return getattr(newest[task], attribute) if task in newest else None
-
-
-def _listed(values: Any) -> str:
-    return ", ".join(sorted(str(value) for value in values)) or "none"

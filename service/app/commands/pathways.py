@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from service.adapters.clocks import SystemClock
 from service.app.commands.printing import as_json, console, failures_in_words, settings_from, stop
 from service.app.exits import Exit
 from service.app.practice import practice_of
@@ -110,7 +110,7 @@ def _library(mappings: Path | None) -> tuple[Library, Path]:
         stop(f"there is no mappings folder at {folder}: name one with --mappings", Exit.NOT_FOUND)
     compiler = StrictPathCompiler(zone=settings.zone)
     # The day matters only for "review is past"; the machine's own is the right one for an author.
-    return load_library(folder, compiler, today=datetime.now(settings.zone).date()), folder
+    return load_library(folder, compiler, today=SystemClock(settings.zone).now().date()), folder
 
 
 def _case_problems(library: Library, folder: Path) -> list[Problem]:

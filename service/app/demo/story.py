@@ -67,7 +67,7 @@ class Story:
             encounter = self.encounters[person.key]
             self.world.hospital.discharge(encounter)
             self._says("hospital", f"{person.name} is discharged home", f"in this story, {person.story}")
-        self.world.set_time(datetime.now(self.world.zone).replace(microsecond=0) + timedelta(seconds=1))
+        self.world.set_time(self.world.now().replace(microsecond=0) + timedelta(seconds=1))
         self._settle("the notifications arrive")
         self._tell(AVA)
         for person in (BEN, CHO):
@@ -216,7 +216,10 @@ class Story:
     def _tell_in_short(self, person: Person) -> None:
         news = list(self.world.watch.news(self.patients[person.key]))
         tasks = sum(what.startswith("Task for") for what, _ in news)
-        self._says("Throughline", f"{person.given}: enrolled, with {tasks} Tasks for named owners, as for {AVA.given}")
+        self._says(
+            "Throughline",
+            f"{person.given}: enrolled, with {tasks} Tasks for named owners, as for {AVA.given}",
+        )
 
     def _says(self, who: str, what: str, detail: str = "") -> None:
         self.timeline.says(self.world.now().astimezone(self.world.zone), who, what, detail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from service.adapters.clocks import FileClock, set_clock
+from service.adapters.clocks import FileClock, SystemClock, set_clock
 from service.adapters.embedded import EmbeddedFhirServer, EmbeddedRedis
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir_http import HttpFhirRecord
+from service.adapters.waiting import QuietFor, wait_until
 from service.app.all_in_one import ask_for_notifications
 from service.app.demo.changes import RecordWatch
 from service.app.demo.hospital import Hospital
@@ -63,18 +63,10 @@ class World:
 
     def settle(self) -> None:
         """Wait until nothing is waiting and nobody is being looked at."""
-        deadline = time.monotonic() + SETTLES_WITHIN
-        quiet_since: float | None = None
-        while time.monotonic() < deadline:
-            if self._busy():
-                quiet_since = None
-            elif quiet_since is None:
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since >= QUIET_FOR:
-                return
-            time.sleep(0.05)
-        message = f"Work is still waiting after {SETTLES_WITHIN:.0f} s. Read the logs in {self.installation.supervisor.log_dir}."
-        raise DidNotSettle(message)
+        if not wait_until(QuietFor(self._busy, QUIET_FOR), within=SETTLES_WITHIN):
+            logs = self.installation.supervisor.log_dir
+            message = f"Work is still waiting after {SETTLES_WITHIN:.0f} s. Read the logs in {logs}."
+            raise DidNotSettle(message)
 
     def _busy(self) -> bool:
         try:
@@ -95,7 +87,7 @@ def open_world(state_dir: Path, told: Callable[[str], None], *, port: int) -> It
         stack.callback(redis.stop)
         clock_file = state_dir / "clock"
         set_clock(
-            clock_file, datetime.now(ZoneInfo(ZONE)), rate=1
+            clock_file, SystemClock(ZoneInfo(ZONE)).now(), rate=1
         )  # real time until the people are discharged
         settings = _settings(fhir.base_url, redis.url, clock_file, port)
         installation = bring_up(settings, state_dir, told)
