@@ -39,7 +39,10 @@ def practice_of(
         ),
         types=frozenset().union(*(pathway.resource_types for pathway in pathways)),
         ever=frozenset(
-            need.condition.kind for pathway in pathways for need in _evidence(pathway) if need.ever
+            need.condition.kind
+            for pathway in pathways
+            for need in _evidence(pathway)
+            if need.ever and not _is_linked(need)
         ),
         lookback=lookback,
         software_version=software_version,
@@ -69,7 +72,7 @@ def begins(library: Library) -> frozenset[str]:
 
 def _is_linked(need: InRecord) -> bool:
     """Evidence of the very stay that began the enrolment: reading back to the beginning of that stay is enough."""
-    return "; linked by " in need.condition.text
+    return "linked by " in need.condition.text
 
 
 def _evidence(pathway: Pathway) -> Iterator[InRecord]:

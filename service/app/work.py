@@ -44,7 +44,7 @@ PARKED_AGAIN_AFTER = timedelta(hours=1)
 """Somebody whose record is refused is still tried so often: the refusal may have been corrected meanwhile."""
 REFUSED_TRIES = 3
 FAULT_TRIES = 5
-LOOKS = 4
+LOOKS = 3
 """Most looks in a row; two are normal (write, then see that all is as it should be)."""
 AT_ONCE = 200
 """Notifications taken in one round."""
@@ -152,19 +152,23 @@ class Work:
     def _settle(self, person: Reference) -> datetime | None:
         """Look until there is nothing to write: what was just written may itself open the next step."""
         for _ in range(LOOKS):
-            with self.metrics.reconcile_seconds.time():
-                done = reconcile(
-                    person,
-                    record=self.record,
-                    practice=self.practice,
-                    now=self.clock.now(),
-                    directory=self.directory,
-                )
-            self._count(done)
+            done = self._look(person)
             if not done.writes:
                 return done.next_due_at
         log.warning("a person's record did not settle; looked at again when due", extra={"looks": LOOKS})
-        return done.next_due_at
+        return self._look(person).next_due_at
+
+    def _look(self, person: Reference) -> Reconciled:
+        with self.metrics.reconcile_seconds.time():
+            done = reconcile(
+                person,
+                record=self.record,
+                practice=self.practice,
+                now=self.clock.now(),
+                directory=self.directory,
+            )
+        self._count(done)
+        return done
 
     def _later(
         self, claim: Claim, kind: str, failure: Exception, *, park_after: int | None = None, reason: str = ""

@@ -27,7 +27,7 @@ from service.fhir.searches import enrolment_search, person_searches
 from service.fhir.systems import ENROLMENT_ANCHOR
 from service.fhir.times import parse_time
 from service.flow.write_back import write_back
-from service.ports import FhirRecord, NotInRecord, RecordUnavailable, Resource, VersionConflict, Write
+from service.ports import FhirRecord, NotInRecord, RecordUnavailable, Resource, Search, VersionConflict, Write
 
 log = logging.getLogger(__name__)
 
@@ -120,10 +120,13 @@ def _read(
     plans = list(record.search(enrolment_search(person)))
     running = [plan for plan in plans if plan.get("status") in RUNNING_PLAN]
     since = min([now, *_beginnings(running, practice)]) - practice.lookback
-    searches = person_searches(person, practice.types, since, ever=practice.ever)
-    about = plans + [resource for answer in record.search_all(searches) for resource in answer]
+    about = plans + _all(record, person_searches(person, practice.types, since, ever=practice.ever))
     read, gone = _anchors(running, about, record)
     about += read
+    stays = _beginnings([each for each in about if reference_to(each) in {*map(_anchor, running)}], practice)
+    if stays and min(stays) < since:
+        # What belongs to a long stay may have been recorded when it began.
+        about += _all(record, person_searches(person, practice.types, min(stays), ever=practice.ever))
     everything = [*directory(), *about]
     seen = read_person(everything, person=person, catalogue=practice.catalogue, now=now)
     found = ((reference_to(resource), resource) for resource in everything)
@@ -134,9 +137,13 @@ def _read(
     )
 
 
-def _beginnings(plans: Iterable[Resource], practice: Practice) -> list[datetime]:
+def _all(record: FhirRecord, searches: Sequence[Search]) -> list[Resource]:
+    return [resource for answer in record.search_all(searches) for resource in answer]
+
+
+def _beginnings(periods: Iterable[Resource], practice: Practice) -> list[datetime]:
     zone = practice.catalogue.zone
-    starts = (parse_time(mapping(plan.get("period")).get("start"), zone) for plan in plans)
+    starts = (parse_time(mapping(each.get("period")).get("start"), zone) for each in periods)
     return [start for start in starts if start is not None]
 
 

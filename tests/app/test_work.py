@@ -169,6 +169,20 @@ def test_pauses_grow_from_two_seconds_to_five_minutes_and_are_spread():
     assert timedelta(minutes=2.5) <= min(lasts) < max(lasts) <= timedelta(minutes=5)
 
 
+def test_a_record_with_nothing_to_write_is_looked_at_once(work):
+    looks = []
+
+    class Watched(InMemoryRecord):
+        def search_all(self, searches):
+            looks.append(1)
+            return super().search_all(searches)
+
+    record = Watched(work.clock)
+    record.put({"resourceType": "Patient", "id": "ana"})
+    attempt(replace(work, record=record))
+    assert len(looks) == 1
+
+
 # --- the inbox
 
 

@@ -164,6 +164,24 @@ def test_a_follow_up_older_than_the_look_back_is_still_seen_while_its_enrolment_
     )
 
 
+def test_of_a_long_stay_the_record_is_read_from_its_beginning(look, record, clock):
+    """An observation on admission, ninety days before the discharge, belongs to what is asked about the stay."""
+    clock.move(days=-90)
+    record.put({"resourceType": "Task", "id": "old", "status": "completed", "for": {"reference": ANA}})
+    clock.at = HOUSE_NOW
+    stay = {"start": "2025-12-06T16:00:00-07:00", "end": "2026-03-06T16:00:00-07:00"}
+    record.put({**ENCOUNTER, "period": stay})
+    look(record)
+    seen: list[str] = []
+
+    def decide_and_show(pathways, person, now):
+        seen.extend(fact.reference for fact in person.facts)
+        return decide_all(pathways, person, now)
+
+    look(record, decide=decide_and_show)
+    assert "Task/old" in seen
+
+
 def test_an_enrolment_whose_beginning_was_deleted_ends_with_that_reason(look, record):
     look(record)
     record.delete(Reference("Encounter/stay"))
