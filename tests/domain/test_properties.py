@@ -111,6 +111,20 @@ def test_the_order_in_which_the_record_is_read_does_not_matter(history, random):
     live(history, watch)
 
 
+def test_the_order_in_which_the_record_is_read_does_not_matter_at_the_end_either():
+    world = live([("time", timedelta(days=4)), ("end", 9)], lambda _: None)
+    happen(world, ("end", 0))
+    backwards = replace(
+        world.record,
+        follow_ups=world.record.follow_ups[::-1],
+        escalations=world.record.escalations[::-1],
+    )
+
+    (decision,) = decide(world)
+    assert len(decision.changes) > 5
+    assert decide(replace(world, record=backwards)) == (decision,)
+
+
 def shuffled(record: PersonRecord, random: Random) -> PersonRecord:
     return replace(
         record,
