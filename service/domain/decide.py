@@ -12,25 +12,17 @@ from datetime import datetime
 
 from service.domain import escalate as ladders
 from service.domain import plan as follow_ups
-from service.domain.due import due_at
-from service.domain.enrolment import Enrolment, StageEntry, Variance
-from service.domain.evidence import EscalationSeen, Fact, FollowUp, PersonRecord, Roster, RungSeen, Situation
+from service.domain.begin import begin, candidates
+from service.domain.enrolment import Enrolment, Variance
+from service.domain.evidence import EscalationSeen, FollowUp, PersonRecord, Roster, RungSeen, Situation
+from service.domain.foresee import as_written
 from service.domain.intents import ChangeFollowUp, Decision
 from service.domain.owners import known_holder, resolve_owner
-from service.domain.pathway import Pathway, Start
+from service.domain.pathway import Pathway
 from service.domain.place import Placement, place, stage_named
 from service.domain.planned import Plan
-from service.domain.view import View, facts_by_kind, view_of
+from service.domain.view import View, view_of
 from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference, RoleId, VarianceKind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A change in the record that begins an enrolment."""
-
-    start: Start
-    fact: Fact
-    anchor: Reference
 
 
 def decide_all(pathways: Sequence[Pathway], record: PersonRecord, now: datetime) -> tuple[Decision, ...]:
@@ -63,76 +55,12 @@ def decide(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: da
     return _go_on(view, enrolment, record, placement)
 
 
-def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterator[Candidate]:
-    """Changes that begin an enrolment which the record does not have yet; each anchor once."""
-    known = {enrolment.identifier for enrolment in record.enrolments}
-    grouped = facts_by_kind(record.facts)
-    for start in pathway.starts:
-        for fact in grouped.get(start.condition.kind, ()):
-            if not _begins(start, fact, grouped, pathway, now):
-                continue
-            anchor = (start.anchor_of(fact) if start.anchor_of else None) or fact.reference
-            identifier = f"{pathway.id}/{anchor}"
-            if identifier not in known:
-                known.add(identifier)
-                yield Candidate(start=start, fact=fact, anchor=anchor)
-
-
-def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrolment:
-    """A new enrolment in the first stage; its clock counts from when the trigger happened."""
-    started_at = candidate.fact.happened_at
-    lead = resolve_owner(pathway.lead, record.roster).holder
-    first = pathway.stages[0].id
-    return Enrolment(
-        identifier=f"{pathway.id}/{candidate.anchor}",
-        pathway=pathway.id,
-        pathway_version=pathway.version,
-        person=record.person,
-        anchor=candidate.anchor,
-        started_at=started_at,
-        status=PlanStatus.ACTIVE,
-        stage=first,
-        history=(StageEntry(stage=first, entered_at=started_at),),
-        reached=first,
-        variances=_assumed_clock(candidate.fact),
-        lead=lead.reference,
-        lead_display=lead.display,
-    )
-
-
 def _running(pathway: Pathway, record: PersonRecord) -> list[Enrolment]:
     return [e for e in record.enrolments if e.pathway == pathway.id and e.status in RUNNING_PLAN]
 
 
 def _person_ended(record: PersonRecord) -> bool:
     return record.deceased_at is not None
-
-
-def _begins(
-    start: Start, fact: Fact, grouped: dict[str, tuple[Fact, ...]], pathway: Pathway, now: datetime
-) -> bool:
-    if fact.void or due_at(fact.happened_at, start.within, pathway.calendar) < now:
-        return False
-    situation = Situation(now=now, anchor=fact.reference, started_at=fact.happened_at, candidate=fact)
-    if not start.condition.holds(fact, situation):
-        return False
-    if any(condition.holds(fact, situation) for condition in start.unless):
-        return False
-    return not start.also or any(
-        not other.void and other.reference != fact.reference and condition.holds(other, situation)
-        for condition in start.also
-        for other in grouped.get(condition.kind, ())
-    )
-
-
-def _assumed_clock(fact: Fact) -> tuple[Variance, ...]:
-    if not fact.time_assumed:
-        return ()
-    reason = (
-        f"the {fact.kind} does not say when it happened; the clocks count from when the record took it in. "
-        "Please complete its period."
-    )
-    return (Variance(kind=VarianceKind.CLOCK_ASSUMED, subject=fact.kind, at=fact.happened_at, reason=reason),)
 
 
 def _ended_because(enrolment: Enrolment, record: PersonRecord) -> str:
@@ -147,11 +75,9 @@ def _ended_because(enrolment: Enrolment, record: PersonRecord) -> str:
 
 
 def _go_on(view: View, enrolment: Enrolment, record: PersonRecord, placement: Placement) -> Decision:
-    roster = record.roster
-    made = follow_ups.plan(view, placement, roster)
-    unowned = follow_ups.unowned_roles(made, roster)
-    raised = ladders.escalate(view, made.standings, unowned, roster)
-    wanted = _wanted(view, enrolment, roster, placement, (*made.variances, *_unowned(view, unowned)), made)
+    work = _work(view, enrolment, record.roster, placement)
+    variances = (*work.made.variances, *_unowned(view, work.unowned))
+    wanted = _wanted(view, enrolment, record.roster, work.placement, variances, work.made)
     return _decision(
         view,
         enrolment,
@@ -159,14 +85,46 @@ def _go_on(view: View, enrolment: Enrolment, record: PersonRecord, placement: Pl
         Decision(
             enrolment=wanted,
             write_enrolment=False,
-            open=made.open,
-            changes=_merged((*made.changes, *raised.changes)),
-            escalations=raised.plans,
-            rungs=raised.rungs,
-            next_due_at=min((*made.wake_at, *raised.wake_at), default=None),
-            rules=(*made.rules, *raised.rules),
+            open=work.made.open,
+            changes=_merged((*work.made.changes, *work.raised.changes)),
+            escalations=work.raised.plans,
+            rungs=work.raised.rungs,
+            next_due_at=min((*work.made.wake_at, *work.raised.wake_at), default=None),
+            rules=(*work.made.rules, *work.raised.rules),
         ),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """Where the person is, and what that asks for."""
+
+    placement: Placement
+    made: Plan
+    unowned: tuple[RoleId, ...]
+    raised: ladders.Escalations
+
+
+def _work(view: View, enrolment: Enrolment, roster: Roster, placement: Placement) -> _Work:
+    """Plan and escalate; what that brings about may itself move the person on, so place again until nothing moves.
+
+    An end is never foreseen: it waits until the record really shows it.
+    """
+    work = _work_once(view, roster, placement)
+    for _ in view.pathway.stages:
+        foreseen = place(replace(as_written(view, work.made, work.raised), history=enrolment.history))
+        if foreseen == work.placement or stage_named(view.pathway, foreseen.stage).final:
+            break
+        work = _work_once(view, roster, foreseen)
+    return work
+
+
+def _work_once(view: View, roster: Roster, placement: Placement) -> _Work:
+    view = replace(view, history=placement.history)
+    made = follow_ups.plan(view, placement, roster)
+    unowned = follow_ups.unowned_roles(made, roster)
+    raised = ladders.escalate(view, made.standings, unowned, roster)
+    return _Work(placement=placement, made=made, unowned=unowned, raised=raised)
 
 
 def _end(

@@ -154,18 +154,20 @@ def _raise(view: View, subject: Subject, rung: LadderRung, number: int, roster: 
 
 
 def _as_seen(seen: tuple[RungSeen, ...], raised: Iterable[RaiseRung]) -> tuple[RungSeen, ...]:
-    return seen + tuple(
-        RungSeen(
-            number=rung.number,
-            reference=None,
-            version="",
-            status=FollowUpStatus.REQUESTED,
-            owner=rung.recipient.reference,
-            raised_at=rung.raised_at,
-            changed_at=rung.raised_at,
-            respond_by=rung.respond_by,
-        )
-        for rung in raised
+    return seen + tuple(rung_as_seen(rung) for rung in raised)
+
+
+def rung_as_seen(rung: RaiseRung) -> RungSeen:
+    """A rung that is just being raised, as it will read on the record."""
+    return RungSeen(
+        number=rung.number,
+        reference=None,
+        version="",
+        status=FollowUpStatus.REQUESTED,
+        owner=rung.recipient.reference,
+        raised_at=rung.raised_at,
+        changed_at=rung.raised_at,
+        respond_by=rung.respond_by,
     )
 
 

@@ -1,0 +1,88 @@
+"""What begins an enrolment: a change in the record that fits a start of the pathway, and the enrolment it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.domain.due import due_at
+from service.domain.enrolment import Enrolment, StageEntry, Variance
+from service.domain.evidence import Fact, PersonRecord, Situation
+from service.domain.owners import resolve_owner
+from service.domain.pathway import Pathway, Start
+from service.domain.view import facts_by_kind
+from service.domain.vocabulary import PlanStatus, Reference, VarianceKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A change in the record that begins an enrolment."""
+
+    start: Start
+    fact: Fact
+    anchor: Reference
+
+
+def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterator[Candidate]:
+    """Changes that begin an enrolment which the record does not have yet; each anchor once."""
+    known = {enrolment.identifier for enrolment in record.enrolments}
+    grouped = facts_by_kind(record.facts)
+    for start in pathway.starts:
+        for fact in grouped.get(start.condition.kind, ()):
+            if not _begins(start, fact, grouped, pathway, now):
+                continue
+            anchor = (start.anchor_of(fact) if start.anchor_of else None) or fact.reference
+            identifier = f"{pathway.id}/{anchor}"
+            if identifier not in known:
+                known.add(identifier)
+                yield Candidate(start=start, fact=fact, anchor=anchor)
+
+
+def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrolment:
+    """A new enrolment in the first stage; its clock counts from when the trigger happened."""
+    started_at = candidate.fact.happened_at
+    lead = resolve_owner(pathway.lead, record.roster).holder
+    first = pathway.stages[0].id
+    return Enrolment(
+        identifier=f"{pathway.id}/{candidate.anchor}",
+        pathway=pathway.id,
+        pathway_version=pathway.version,
+        person=record.person,
+        anchor=candidate.anchor,
+        started_at=started_at,
+        status=PlanStatus.ACTIVE,
+        stage=first,
+        history=(StageEntry(stage=first, entered_at=started_at),),
+        reached=first,
+        variances=_assumed_clock(candidate.fact),
+        lead=lead.reference,
+        lead_display=lead.display,
+    )
+
+
+def _begins(
+    start: Start, fact: Fact, grouped: dict[str, tuple[Fact, ...]], pathway: Pathway, now: datetime
+) -> bool:
+    if fact.void or due_at(fact.happened_at, start.within, pathway.calendar) < now:
+        return False
+    situation = Situation(now=now, anchor=fact.reference, started_at=fact.happened_at, candidate=fact)
+    if not start.condition.holds(fact, situation):
+        return False
+    if any(condition.holds(fact, situation) for condition in start.unless):
+        return False
+    return not start.also or any(
+        not other.void and other.reference != fact.reference and condition.holds(other, situation)
+        for condition in start.also
+        for other in grouped.get(condition.kind, ())
+    )
+
+
+def _assumed_clock(fact: Fact) -> tuple[Variance, ...]:
+    if not fact.time_assumed:
+        return ()
+    reason = (
+        f"the {fact.kind} does not say when it happened; the clocks count from when the record took it in. "
+        "Please complete its period."
+    )
+    return (Variance(kind=VarianceKind.CLOCK_ASSUMED, subject=fact.kind, at=fact.happened_at, reason=reason),)
