@@ -98,7 +98,9 @@ def _changed(change: ChangeFollowUp, record: PersonRecord) -> PersonRecord:
         "owner": change.owner.reference if change.owner else None,
     }
     if change.status is not None:
-        named |= {"status": change.status, "reason": change.because, "changed_at": change.changed_at}
+        named |= {"status": change.status, "reason": change.because}
+    if change.status is not None or change.owner is not None:
+        named["changed_at"] = change.changed_at  # a new owner begins the status anew
     named = {name: value for name, value in named.items() if value is not None}
     return edited(record, change.identifier, fence=change.version, **named)
 

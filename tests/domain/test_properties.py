@@ -18,7 +18,7 @@ from tests.domain.an_imaginary_record import World, apply, steps
 from tests.domain.histories import EVERYTHING, HISTORIES, beginning, happen
 
 bounded = settings(
-    max_examples=60,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
