@@ -5,7 +5,6 @@ For trials, single machines and the demo. Ends cleanly on Ctrl-C; started again 
 
 from __future__ import annotations
 
-import secrets
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from service.adapters.embedded import EmbeddedRedis
+from service.adapters.installation_key import installation_key
 from service.adapters.waiting import wait_until
 from service.app.settings import Settings, inherited, load_settings
 from service.app.supervisor import Supervisor
@@ -97,16 +97,6 @@ def wait_for_interrupt() -> None:
         signal.signal(signum, lambda *_: asked.set())
     while not asked.wait(1.0):
         pass
-
-
-def installation_key(state_dir: Path) -> str:
-    """The key from which subscription tokens and secrets derive; made once and kept with mode 0600."""
-    path = state_dir / "secret-key"
-    if not path.exists():
-        state_dir.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32), encoding="utf-8")
-    return path.read_text(encoding="utf-8").strip()
 
 
 def child_settings(settings: Settings, installation: Installation) -> Settings:

@@ -22,7 +22,9 @@ from prometheus_client import CollectorRegistry, start_http_server
 from service.adapters.clocks import FileClock, SystemClock
 from service.adapters.fhir.auth import BearerToken
 from service.adapters.fhir.client import FhirClient
+from service.adapters.fhir.client import Limits as HttpLimits
 from service.adapters.fhir.probe import CAREFUL
+from service.adapters.fhir.retry import Backoff
 from service.adapters.fhir_http import HttpFhirRecord
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
@@ -125,7 +127,10 @@ def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[F
 def make_client(settings: Settings) -> FhirClient:
     """HTTP with the record server, with the token of the settings when there is one."""
     auth = BearerToken(rereading("fhir_auth_token", settings)) if settings.fhir_auth_token else None
-    return FhirClient(settings.need("fhir_base_url"), auth=auth)
+    # A call that gives up well before the lease ends leaves its worker time to give the person back properly.
+    patience = Backoff(patience=max(2.0, settings.lease_seconds / 3))
+    limits = HttpLimits(answer=settings.fhir_timeout_seconds)
+    return FhirClient(settings.need("fhir_base_url"), auth=auth, limits=limits, backoff=patience)
 
 
 def make_clock(settings: Settings) -> Clock:
