@@ -12,6 +12,9 @@ from service.adapters.embedded import EmbeddedRedis
 from service.adapters.redis_connection import Keys, connect
 from service.adapters.redis_work_index import RedisWorkIndex
 from tests.processes import ServiceProcesses, eventually
+from tests.sandbox import Sandbox
+
+pytestmark = pytest.mark.slow
 
 MAPPINGS = Path(__file__).parent / "mappings"
 NOW = datetime(2026, 3, 6, 16, 30, tzinfo=ZoneInfo("America/Denver"))
@@ -172,6 +175,24 @@ def test_a_redis_that_dies_and_returns_is_survived_without_a_storm_of_tracebacks
     assert processes.output("scheduler").count("Redis does not answer") == 1
     assert processes.output("worker").count("trying again until it does") <= 2
     assert len(processes.output("worker").splitlines()) < 40
+
+
+def test_a_record_server_that_is_away_at_the_start_is_waited_for(
+    redis_server, clock_file, tmp_path, processes
+):
+    server = Sandbox(data_dir=tmp_path / "fhir").start()
+    try:
+        site = Site(server.base_url)
+        person = site.discharge()
+        server.kill()
+        processes.env["THROUGHLINE_FHIR_BASE_URL"] = server.base_url
+        processes.env["THROUGHLINE_ACCOUNTABLE_PRACTITIONER"] = site.boss
+        with processes.running("worker", "scheduler"):
+            eventually(lambda: "catch-up ended early" in processes.output("worker"))
+            server.restart()
+            eventually(lambda: site.about(person, "Task"), within=40)
+    finally:
+        server.stop()
 
 
 def test_a_worker_without_usable_pathways_says_how_to_see_why(site, redis_server, tmp_path):
