@@ -34,7 +34,7 @@ pytestmark = pytest.mark.live
 
 PATHWAY = "post-discharge-coordination"
 MAPPINGS = Path(__file__).parents[2] / "mappings"
-KINDS = frozenset({"Encounter", "Condition", "CareTeam", "CarePlan", "Task", "Communication", "Provenance"})
+KINDS = frozenset({"Encounter", "Condition", "CareTeam", "CarePlan", "Task", "Communication"})
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -117,15 +117,16 @@ def _arranged(record: HttpFhirRecord, base: str, made: list[str]) -> Person:
 
 
 def _delete(record: HttpFhirRecord, plain: httpx.Client, base: str, made: list[str]) -> None:
+    """Those that refer to others go first: some servers keep what is still referred to."""
     patient = next((r for r in made if r.startswith("Patient/")), None)
     found: list[str] = []
-    if patient is not None:
-        searches = person_searches(Reference(patient), KINDS, NOW - timedelta(days=40), ever=KINDS)
-        with suppress(RecordFailure):
-            for resources in record.search_all([s for s in searches if s.kind in KINDS]):
-                found += [f"{r['resourceType']}/{r['id']}" for r in resources if r["resourceType"] in KINDS]
-    # Those that refer to others go first: some servers keep what is still referred to.
-    order = [
+    with suppress(RecordFailure):
+        if patient is not None:
+            searches = person_searches(Reference(patient), KINDS, NOW - timedelta(days=40), ever=KINDS)
+            found += _references(record, [s for s in searches if s.kind in KINDS])
+        targets = [r for r in found if r.startswith(("CarePlan/", "Task/"))]
+        found += _references(record, [Search(kind="Provenance", params=(("target", r),)) for r in targets])
+    order = (
         "Provenance",
         "Communication",
         "Task",
@@ -134,11 +135,14 @@ def _delete(record: HttpFhirRecord, plain: httpx.Client, base: str, made: list[s
         "Encounter",
         "Patient",
         "Practitioner",
-    ]
-    for reference in sorted(
-        {*found, *made}, key=lambda r: (order + [r.partition("/")[0]]).index(r.partition("/")[0])
-    ):
-        plain.delete(f"{base.rstrip('/')}/{reference}")
+    )
+    for kind in order:
+        for reference in sorted({r for r in (*found, *made) if r.startswith(f"{kind}/")}):
+            plain.delete(f"{base.rstrip('/')}/{reference}")
+
+
+def _references(record: HttpFhirRecord, searches: list[Search]) -> list[str]:
+    return [f"{r['resourceType']}/{r['id']}" for found in record.search_all(searches) for r in found]
 
 
 def test_a_discharge_becomes_owned_follow_up_and_silence_becomes_escalation(person: Person) -> None:
