@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,6 @@ from service.domain.enrolment import Enrolment, StageEntry, Variance
 from service.domain.evidence import Fact, PersonRecord, Situation
 from service.domain.owners import resolve_owner
 from service.domain.pathway import Pathway, Start
-from service.domain.view import facts_by_kind
 from service.domain.vocabulary import PlanStatus, Reference, VarianceKind
 
 
@@ -27,7 +26,7 @@ class Candidate:
 def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterator[Candidate]:
     """Changes that begin an enrolment which the record does not have yet; each anchor once."""
     known = {enrolment.identifier for enrolment in record.enrolments}
-    grouped = facts_by_kind(record.facts)
+    grouped = record.facts_by_kind
     for start in pathway.starts:
         for fact in grouped.get(start.condition.kind, ()):
             if not _begins(start, fact, grouped, pathway, now):
@@ -62,7 +61,7 @@ def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrol
 
 
 def _begins(
-    start: Start, fact: Fact, grouped: dict[str, tuple[Fact, ...]], pathway: Pathway, now: datetime
+    start: Start, fact: Fact, grouped: Mapping[str, tuple[Fact, ...]], pathway: Pathway, now: datetime
 ) -> bool:
     if fact.void or due_at(fact.happened_at, start.within, pathway.calendar) < now:
         return False

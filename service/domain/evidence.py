@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from service.domain.vocabulary import (
@@ -189,3 +190,11 @@ class PersonRecord:
     """Anchors of running enrolments that the server says were deleted."""
     unreadable: tuple[str, ...] = ()
     """What of the record could not be understood: one sentence each with the reference; shown, never skipped silently."""
+
+    @cached_property
+    def facts_by_kind(self) -> Mapping[str, tuple[Fact, ...]]:
+        """Facts grouped by resource type, oldest first. Sorted once, however many pathways ask."""
+        grouped: dict[str, list[Fact]] = {}
+        for fact in sorted(self.facts, key=lambda fact: (fact.happened_at, fact.reference)):
+            grouped.setdefault(fact.kind, []).append(fact)
+        return {kind: tuple(of_kind) for kind, of_kind in grouped.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
 from service.domain.due import Within, due_at
@@ -49,6 +50,9 @@ class View:
     escalations: tuple[EscalationSeen, ...]
     history: tuple[StageEntry, ...]
     spoken: dict[int, tuple[Fact, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """The facts that answered, by the need that was asked about."""
+    answers: dict[int, tuple[Fact, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """The same for views of one situation together, asked or not: the facts do not change while it is decided."""
 
     @property
     def now(self) -> datetime:
@@ -83,11 +87,12 @@ class View:
 
     def _facts(self, need: InRecord) -> tuple[Fact, ...]:
         key = id(need)
-        if key not in self.spoken:
-            self.spoken[key] = tuple(
-                fact for fact in self.facts.get(need.condition.kind, ()) if self._counts(need, fact)
-            )
-        return self.spoken[key]
+        found = self.answers.get(key)
+        if found is None:
+            found = tuple(f for f in self.facts.get(need.condition.kind, ()) if self._counts(need, f))
+            self.answers[key] = found
+        self.spoken[key] = found
+        return found
 
     def _counts(self, need: InRecord, fact: Fact) -> bool:
         if fact.void or not (need.ever or fact.happened_at >= self.situation.started_at):
@@ -98,7 +103,7 @@ class View:
 
     def occurrences(self, task: TaskId) -> list[FollowUp]:
         """This pathway's follow-ups from one template, oldest first."""
-        return sorted((f for f in self.follow_ups if f.task == task), key=lambda f: f.occurrence)
+        return [*self._by_task.get(task, ())]
 
     def done_at(self, task: FollowUpTask) -> datetime | None:
         """When the follow-up was done: its Task completed, or the record shows it. None while it is not."""
@@ -111,12 +116,29 @@ class View:
 
     def recorded(self, wanted: FieldId) -> list[Recorded]:
         """What owners recorded for a required field."""
-        return [r for answer in self._answers() for r in answer.recorded if r.field == wanted]
+        return [*self._recorded.get(wanted, ())]
 
     def waived(self, gate: str) -> list[Waived]:
         """Who waived a gate, first come first."""
-        found = (w for answer in self._answers() for w in answer.waived if w.gate == gate)
-        return sorted(found, key=lambda w: w.at)
+        return sorted((w for w in self._waived if w.gate == gate), key=lambda w: w.at)
+
+    @cached_property
+    def _by_task(self) -> Mapping[TaskId, list[FollowUp]]:
+        grouped: dict[TaskId, list[FollowUp]] = {}
+        for follow_up in sorted(self.follow_ups, key=lambda f: f.occurrence):
+            grouped.setdefault(follow_up.task, []).append(follow_up)
+        return grouped
+
+    @cached_property
+    def _recorded(self) -> Mapping[FieldId, list[Recorded]]:
+        grouped: dict[FieldId, list[Recorded]] = {}
+        for recorded in (r for answer in self._answers() for r in answer.recorded):
+            grouped.setdefault(recorded.field, []).append(recorded)
+        return grouped
+
+    @cached_property
+    def _waived(self) -> list[Waived]:
+        return [w for answer in self._answers() for w in answer.waived]
 
     def _answers(self) -> Iterator[FollowUp | RungSeen]:
         """Every Task whose owner may have recorded something: follow-ups and responses to escalations."""
@@ -147,7 +169,7 @@ def view_of(
         pathway=pathway,
         identifier=identifier,
         situation=situation,
-        facts=facts_by_kind(record.facts),
+        facts=record.facts_by_kind,
         # In an order of our own: a search returns them in any, and a decision must replay to equality.
         follow_ups=_sorted(f for f in record.follow_ups if f.identifier.startswith(prefix)),
         escalations=_sorted(e for e in record.escalations if e.identifier.startswith(prefix)),
@@ -157,14 +179,6 @@ def view_of(
 
 def _sorted(found: Iterable[_Numbered]) -> tuple[_Numbered, ...]:
     return tuple(sorted(found, key=lambda each: (each.task, each.occurrence, each.identifier)))
-
-
-def facts_by_kind(facts: Iterable[Fact]) -> dict[str, tuple[Fact, ...]]:
-    """Facts grouped by resource type, oldest first."""
-    grouped: dict[str, list[Fact]] = {}
-    for fact in sorted(facts, key=lambda fact: (fact.happened_at, fact.reference)):
-        grouped.setdefault(fact.kind, []).append(fact)
-    return {kind: tuple(of_kind) for kind, of_kind in grouped.items()}
 
 
 def _times_of(view: View, need: Need) -> Iterator[datetime]:

@@ -71,6 +71,7 @@ class _Reader:
         self._people = people
         self._now = now
         self._notes = notes
+        self._ours: dict[tuple[str, str], list[tuple[Reference, str, Resource]]] = {}
 
     def record(self, gone: frozenset[Reference]) -> PersonRecord:
         enrolments = self._enrolments()
@@ -176,6 +177,11 @@ class _Reader:
 
     def _own(self, kind: str, system: str) -> list[tuple[Reference, str, Resource]]:
         """(reference, identifier, resource): entered in error last, then by identifier and reference."""
+        if (kind, system) not in self._ours:
+            self._ours[kind, system] = self._found(kind, system)
+        return self._ours[kind, system]
+
+    def _found(self, kind: str, system: str) -> list[tuple[Reference, str, Resource]]:
         found = []
         for resource in self._by_kind.get(kind, ()):
             reference = reference_to(resource)
