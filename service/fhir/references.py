@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from service.domain.vocabulary import Reference
 from service.ports import Resource
 
 _LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
+_REMEMBERED = 8192
+"""The same references are read many times in one reconcile."""
+_ORDINARY = 512
+"""Longer texts are not remembered: foreign JSON may hold anything."""
 
 
 def relative_reference(text: object, base: str = "") -> Reference | None:
@@ -19,6 +24,11 @@ def relative_reference(text: object, base: str = "") -> Reference | None:
     """
     if not isinstance(text, str):
         return None
+    return _literal(text, base) if len(text) <= _ORDINARY else _literal.__wrapped__(text, base)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _literal(text: str, base: str) -> Reference | None:
     root = base.rstrip("/") + "/"
     tail = text.removeprefix(root) if base else text
     found = _LITERAL.fullmatch(tail)
@@ -27,7 +37,7 @@ def relative_reference(text: object, base: str = "") -> Reference | None:
 
 def referred(element: object, base: str = "") -> Reference | None:
     """The literal reference of a Reference element."""
-    return relative_reference(element.get("reference"), base) if isinstance(element, Mapping) else None
+    return relative_reference(mapping(element).get("reference"), base)
 
 
 def reference_to(resource: Resource) -> Reference | None:
@@ -43,13 +53,18 @@ def version_of(resource: Resource) -> str:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The value when it is a JSON object, else an empty one: foreign JSON may hold anything anywhere."""
-    return value if isinstance(value, Mapping) else {}
+    if value is None:
+        return {}
+    # The class is looked at first because asking an abstract class takes ten times as long, and JSON objects are dicts.
+    return value if value.__class__ is dict or isinstance(value, Mapping) else {}
 
 
 def mappings(value: object) -> Iterator[Mapping[str, Any]]:
     """The JSON objects of a list; a single object counts as a list of one."""
+    if value is None:
+        return iter(())
     items = value if isinstance(value, list | tuple) else [value]
-    return (item for item in items if isinstance(item, Mapping))
+    return iter([item for item in items if item.__class__ is dict or isinstance(item, Mapping)])
 
 
 def codings(concept: object) -> Iterator[tuple[str | None, str]]:
