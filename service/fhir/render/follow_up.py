@@ -108,7 +108,9 @@ def changed_task(before: Mapping[str, Any], change: ChangeFollowUp, context: Con
     task["status"] = status
     if change.owner is not None:
         task["owner"] = person(change.owner)
-    if change.status is not None or change.owner is not None:
+    # Somebody who holds it already is not moved: a decision taken up again after a crash says so only once.
+    moves = change.owner is not None and change.owner.reference != referred(before.get("owner"))
+    if change.status is not None or moves:
         task = _told(task, change, noted_at, context)
     if change.priority is not None:
         task["priority"] = change.priority.value
