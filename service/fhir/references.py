@@ -11,6 +11,8 @@ from service.domain.vocabulary import Reference
 from service.ports import Resource
 
 _LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
+_STEPS_OF_A_PATH = frozenset({".", ".."})
+"""FHIR's pattern for ids allows them, but in a URL they lead to another resource (RFC 3986, 5.2.4)."""
 _REMEMBERED = 8192
 """The same references are read many times in one reconcile."""
 _ORDINARY = 512
@@ -32,7 +34,9 @@ def _literal(text: str, base: str) -> Reference | None:
     root = base.rstrip("/") + "/"
     tail = text.removeprefix(root) if base else text
     found = _LITERAL.fullmatch(tail)
-    return Reference(f"{found[1]}/{found[2]}") if found else None
+    if found is None or found[2] in _STEPS_OF_A_PATH:
+        return None
+    return Reference(f"{found[1]}/{found[2]}")
 
 
 def referred(element: object, base: str = "") -> Reference | None:

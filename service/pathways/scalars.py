@@ -18,7 +18,7 @@ from service.domain.due import Unit, Within
 from service.pathways.spelling import did_you_mean, listed
 
 SLUG = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
-REFERENCE = r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9.\-]{1,64}"
+REFERENCE = r"[A-Z][A-Za-z]{1,63}/(?!\.{1,2}$)[A-Za-z0-9.\-]{1,64}"
 MOST = 9999
 LONGEST_TEXT = 2000
 UNITS = {unit.value: unit for unit in Unit} | {unit.value.removesuffix("s"): unit for unit in Unit}
