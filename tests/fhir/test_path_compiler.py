@@ -62,3 +62,54 @@ def test_a_misspelt_element_is_refused_with_its_column(compiled):
 
     assert refused.value.fault.column == 20
     assert "perid" in refused.value.fault.message
+
+
+WRONG = [
+    ("references", "status", "this is code, so no Reference", "name an element that refers to a resource"),
+    ("references", "period", "this is Period, so no Reference", "name an element that refers to a resource"),
+    ("references", "serviceProvider.display", "this is string, so no Reference", "name an element that refers to a resource"),
+    ("references", "serviceProvider.exists()", "this is Boolean, so no Reference", "name an element that refers to a resource"),
+    ("codings", "period", "this is Period, so nothing coded", "name a CodeableConcept, Coding or code"),
+    ("codings", "serviceProvider", "this is Reference, so nothing coded", "name a CodeableConcept, Coding or code"),
+    ("codings", "serviceType.text", "this is string, so nothing coded", "name a CodeableConcept, Coding or code"),
+    ("codings", "{}", "this is always empty, so nothing coded", "name a CodeableConcept, Coding or code"),
+    ("instant", "period", "this is Period, so no date or time", "name an element such as period.start"),
+    ("instant", "status", "this is code, so no date or time", "name an element such as period.start"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("compiled", "text", "message", "help_text"), WRONG)
+def test_a_path_that_can_never_give_what_is_asked_is_refused_when_it_is_loaded(
+    compiled, text, message, help_text
+):
+    with pytest.raises(PathFaultError) as refused:
+        getattr(COMPILER, compiled)(text, "Encounter")
+
+    assert (refused.value.fault.message, refused.value.fault.help) == (message, help_text)
+
+
+@pytest.mark.parametrize(
+    ("compiled", "text", "kind"),
+    [
+        ("codings", "value", "Observation"),
+        ("codings", "value.ofType(CodeableConcept)", "Observation"),
+        ("codings", "extension.value", "Encounter"),
+        ("codings", "reasonCode.coding.code", "Encounter"),
+        ("references", "extension.value", "Encounter"),
+        ("references", "location.location", "Encounter"),
+        ("references", "medication", "MedicationRequest"),
+        ("instant", "effective", "Observation"),
+        ("instant", "birthDate", "Patient"),
+        ("instant", "meta.lastUpdated", "Patient"),
+        ("references", "children()", "Encounter"),
+    ],
+)
+def test_a_path_that_may_give_it_is_accepted(compiled, text, kind):
+    assert callable(getattr(COMPILER, compiled)(text, kind))
+
+
+def test_many_possible_types_are_shown_in_short():
+    with pytest.raises(PathFaultError) as refused:
+        COMPILER.references("onset", "Condition")
+
+    assert refused.value.fault.message == "this is Age / Period / Range / ..., so no Reference"

@@ -4,6 +4,7 @@ It must not read a clock, follow a reference, or look at anything but the resour
 """
 
 from service.fhir.paths.compile import CompiledPath, compile_path
+from service.fhir.paths.elements import is_a
 from service.fhir.paths.errors import PathEvaluationError, PathProblem
 from service.fhir.paths.quantities import FhirQuantity
 from service.fhir.paths.temporal import FhirDate, FhirDateTime, FhirTime, Precision
@@ -18,4 +19,5 @@ __all__ = [
     "PathProblem",
     "Precision",
     "compile_path",
+    "is_a",
 ]

@@ -49,6 +49,11 @@ class CompiledPath:
     _type: ElementType = field(repr=False, compare=False)
     _code: Code = field(repr=False, compare=False)
 
+    @property
+    def result_types(self) -> frozenset[str] | None:
+        """Names of the types that may come out (`code`, `Reference`, `System.Boolean`); None: not known before."""
+        return self._code.shape.types
+
     def values(
         self, resource: Mapping[str, Any], *, now: datetime, variables: Mapping[str, Any] | None = None
     ) -> list[Any]:

@@ -129,6 +129,11 @@ def is_element_type(name: str) -> bool:
     return name in _table()
 
 
+def is_a(name: str, wanted: str) -> bool:
+    """Is the type `name` the type `wanted`, or built on it? A System type is only itself."""
+    return name == wanted or (is_element_type(name) and element_type(name).is_a(wanted))
+
+
 def type_names() -> frozenset[str]:
     return frozenset(_table())
 
