@@ -115,6 +115,10 @@ def _selection(source: Source, row: Node) -> Selection:
     system = _text(row.get("system"))
     if system is None and (codes or filters or not value_sets):
         source.report(row.place, "missing-key", "this part of the value set needs a system")
+    if urls is not None and len(value_sets) > 1:
+        # R4: any of them; R5: all of them at once (ValueSet.compose.include.valueSet).
+        source.report(urls.head, "value-sets-in-one-include", "several value sets in one include mean any of them in R4, all of them in R5",
+                      "write one include for each of them")  # fmt: skip
     return Selection(
         system=system,
         codes=frozenset(code for code in codes if code),

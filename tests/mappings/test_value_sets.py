@@ -59,6 +59,7 @@ def test_every_import_is_a_set_in_this_folder(name):
     urls = {value_set(path.stem)["url"] for path in VALUE_SETS}
     for include in value_set(name)["compose"]["include"]:
         assert set(include.get("valueSet", [])) <= urls
+        assert len(include.get("valueSet", [])) <= 1, "several are a union in R4 and an intersection in R5"
 
 
 @each_value_set

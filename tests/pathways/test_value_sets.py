@@ -56,6 +56,7 @@ def problems_of(folder):
          "bad-pattern"),
         ({"compose": {"include": [{"valueSet": ["https://x.example/nowhere"]}]}}, "unknown-value-set"),
         ({"compose": {"include": [{"valueSet": ["https://x.example/a"]}]}}, "circular-value-set"),
+        ({"compose": {"include": [{"valueSet": ["https://x.example/b", "https://x.example/c"]}]}}, "value-sets-in-one-include"),
         ({"compose": {"include": []}}, "missing-key"),
         ({"compose": {"include": [{"concept": [{"code": "1"}]}]}}, "missing-key"),
         ({"id": "b", "compose": {"include": [{"system": "s"}]}}, "id-and-file-differ"),
