@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import sys
 from typing import Annotated
 
 import typer
 
-from service.app.commands import operate, pathways, run
-from service.app.exits import Exit
-
-_EXITS = "\n\n".join(f"{exit_code.value} = {exit_code.name.lower().replace('_', ' ')}" for exit_code in Exit)
+from service.app.exits import MEANING, Exit
 
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
+    from service.app.commands import operate, pathways, run
+
     cli = typer.Typer(
         name="throughline",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        help="Nobody falls between services: every next step gets a named owner and a clock, and silence escalates.",
-        epilog=f"Exit status:\n\n{_EXITS}",
+        help=HELP,
+        epilog=EXITS,
         rich_markup_mode="markdown",
     )
     cli.callback()(_root)
@@ -42,16 +41,42 @@ def make_cli() -> typer.Typer:
     return cli
 
 
-def _root(
-    show_version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
-) -> None:
-    if show_version:
+HELP = """Nobody falls between services: every next step gets a named owner and a clock, and silence escalates.
+
+Settings come from THROUGHLINE_* variables or the file that THROUGHLINE_SETTINGS_FILE names; options go first.
+
+Example: throughline demo
+
+Example: throughline doctor --fhir http://localhost:8080/fhir
+
+Example: throughline up --fhir http://localhost:8080/fhir
+"""
+EXITS = "Exit status: " + " · ".join(f"{code.value} {MEANING[code]}" for code in Exit)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
         typer.echo(f"throughline {version('throughline')}")
         raise typer.Exit(Exit.OK)
 
 
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Options of `throughline` itself; the eager one has spoken before this."""
+
+
 def main() -> None:
-    make_cli()()
+    """The console script; Ctrl-C ends in its status also while the commands are still being imported."""
+    try:
+        make_cli()()
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
 
 
 if __name__ == "__main__":

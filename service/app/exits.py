@@ -27,3 +27,18 @@ class Exit(IntEnum):
     """What was named does not exist."""
     INTERRUPTED = 130
     """Ctrl-C."""
+
+
+MEANING = {
+    Exit.OK: "as it should be",
+    Exit.NOT_AS_IT_SHOULD_BE: "it worked, but what it looked at is not as it should be",
+    Exit.USAGE: "the command line is wrong",
+    Exit.SETTINGS: "a setting is missing or cannot be used",
+    Exit.FHIR_SERVER: "the FHIR server cannot be reached or refuses",
+    Exit.REDIS: "Redis cannot be reached",
+    Exit.MAPPINGS: "the mappings or subscriptions have errors",
+    Exit.NOT_STARTED: "a process or server did not start",
+    Exit.NOT_FOUND: "what was named does not exist",
+    Exit.INTERRUPTED: "ended by Ctrl-C",
+}
+"""For people, as `throughline --help` shows them."""

@@ -6,6 +6,7 @@ Knows nothing of what they do. On Kubernetes the platform does this; `throughlin
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
@@ -14,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from service.adapters.waiting import wait_until
 
 CHECK_EVERY = 0.2
 """Seconds between two looks at the processes."""
@@ -41,6 +44,7 @@ class _Child:
     started: float = 0.0
     restarts: int = 0
     not_before: float = 0.0
+    ended: int = 0
 
 
 @dataclass
@@ -72,8 +76,20 @@ class Supervisor:
                 return child.process.pid
         return None
 
+    def ended(self, name: str) -> int:
+        """How often a child has ended by itself since the start."""
+        return sum(child.ended for child in self._children if child.name == name)
+
     def log_of(self, name: str) -> Path:
         return self.log_dir / f"{name}.log"
+
+    def end_left_over(self) -> None:
+        """End what an earlier run over this folder left behind when it was killed itself."""
+        for child in self._children:
+            pid = _remembered(self._pid_file(child.name))
+            if pid is not None and _runs(pid, child.command):
+                self.told(f"Ending the {child.name} process that an earlier run left behind.")
+                _end(pid, child.command)
 
     def stop(self) -> None:
         """Ask everybody to finish, last started first, and kill who does not within `STOP_WITHIN`."""
@@ -91,6 +107,11 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for child in self._children:
+            self._pid_file(child.name).unlink(missing_ok=True)
+
+    def _pid_file(self, name: str) -> Path:
+        return self.log_dir / f"{name}.pid"
 
     def _start(self, child: _Child) -> None:
         with self.log_of(child.name).open("ab") as log:
@@ -103,6 +124,7 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C reaches the supervisor, which stops the others in order
             )
         child.started = time.monotonic()
+        self._pid_file(child.name).write_text(str(child.process.pid), encoding="utf-8")
 
     def _watch(self) -> None:
         while not self._stopping.wait(CHECK_EVERY):
@@ -128,7 +150,37 @@ class Supervisor:
                 child.restarts = 0
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**child.restarts)
             child.restarts += 1
+            child.ended += 1
             child.not_before, child.process = now + pause, None
-            self.told(f"The {child.name} process has ended (status {process.returncode}); starting it again.")
+            self.told(
+                f"The {child.name} process has ended (status {process.returncode}); starting it again."
+                f" Its log: {self.log_of(child.name)}"
+            )
         if child.process is None and now >= child.not_before and not self._stopping.is_set():
             self._start(child)
+
+
+def _remembered(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _runs(pid: int, command: Sequence[str]) -> bool:
+    """Whether that process runs this very command; another program may have been given its number since."""
+    shown = subprocess.run(  # noqa: S603
+        ["ps", "-o", "stat=,args=", "-p", str(pid)],  # noqa: S607  (ps stands elsewhere on each system)
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return not shown.startswith("Z") and shown.endswith(" ".join(command))
+
+
+def _end(pid: int, command: Sequence[str]) -> None:
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
+        if wait_until(lambda: not _runs(pid, command), within=STOP_WITHIN):
+            return

@@ -1,14 +1,13 @@
 """All in one: web, worker and scheduler as processes of their own, with a Redis server that comes along if none is named.
 
-For trials, single machines and the demo. Ends cleanly on Ctrl-C; started again it goes on where it was.
+For trials, single machines and the demo. Whatever was started is stopped again on every way out.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +16,16 @@ import httpx
 from service.adapters.embedded import EmbeddedRedis
 from service.adapters.installation_key import installation_key
 from service.adapters.waiting import wait_until
-from service.app.settings import Settings, inherited, load_settings
+from service.app.listening import check_address
+from service.app.settings import Settings, inherited, load_settings, secret_names, variable
+from service.app.state_folder import write_settings
 from service.app.supervisor import Supervisor
 
 ROLES = ("web", "worker", "scheduler")
 READY_WITHIN = 60.0
 """Seconds until the web process must answer."""
+FALSE_STARTS = 2
+"""Ends of the web process before it ever answered after which it is not waited for any longer."""
 
 
 class DidNotStart(Exception):
@@ -46,40 +49,43 @@ class Installation:
 
 
 def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -> Installation:
-    """Start everything and wait until the web answers. Raises EmbeddedServerFailed or DidNotStart."""
+    """Start everything and wait until the web answers. Raises EmbeddedServerFailed, CannotListen or DidNotStart."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    redis = None
-    if settings.redis_url is None:
-        told("Starting the embedded Redis server …")
-        redis = EmbeddedRedis(state_dir / "redis").start()
-    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else (redis.url if redis else "")
-    supervisor = Supervisor(
-        environment=_environment(settings, redis_url, state_dir),
-        log_dir=state_dir / "logs",
-        told=told,
-        servers={"Redis server": redis} if redis else {},
-    )
-    for role in ROLES:
-        supervisor.add(role, [sys.executable, "-m", "service.app.cli", role])
-    told("Starting web, worker and scheduler …")
-    supervisor.start()
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104  (compared, not bound)
-    web_url = f"http://{host}:{settings.port}"
-    installation = Installation(
+    with ExitStack() as undo:
+        supervisor = Supervisor(environment={}, log_dir=state_dir / "logs", told=told)
+        for role in ROLES:
+            supervisor.add(role, [sys.executable, "-m", "service.app.cli", role])
+        supervisor.end_left_over()
+        check_address(settings.host, settings.port)
+        redis = None
+        if settings.redis_url is None:
+            told("Starting the embedded Redis server …")
+            redis = EmbeddedRedis(state_dir / "redis")
+            undo.callback(redis.stop)
+            supervisor.servers = {"Redis server": redis.start()}
+        redis_url = redis.url if redis else settings.need("redis_url")
+        given = _given(settings, redis_url, state_dir)
+        supervisor.environment = inherited() | {variable(name): value for name, value in given.items()}
+        write_settings(state_dir, given)
+        told("Starting web, worker and scheduler …")
+        undo.callback(supervisor.stop)
+        supervisor.start()
+        web_url = _web_url(settings)
+        wait_until_alive(web_url, supervisor)
+        undo.pop_all()
+    return Installation(
         supervisor=supervisor, redis=redis, redis_url=redis_url, web_url=web_url, state_dir=state_dir
     )
-    try:
-        wait_until_alive(web_url, supervisor.log_of("web"))
-    except DidNotStart:
-        installation.stop()
-        raise
-    return installation
 
 
-def wait_until_alive(web_url: str, log: Path, *, within: float = READY_WITHIN) -> None:
+def wait_until_alive(web_url: str, supervisor: Supervisor, *, within: float = READY_WITHIN) -> None:
     """Until /livez answers 200."""
-    if not wait_until(lambda: _answers(f"{web_url}/livez"), within=within):
-        message = f"The web process does not answer at {web_url}/livez. Read {log}."
+
+    def answers_or_ended() -> bool:
+        return _answers(f"{web_url}/livez") or supervisor.ended("web") >= FALSE_STARTS
+
+    if not wait_until(answers_or_ended, within=within) or supervisor.ended("web") >= FALSE_STARTS:
+        message = f"The web process does not answer at {web_url}/livez. Read {supervisor.log_of('web')}."
         raise DidNotStart(message)
 
 
@@ -90,38 +96,31 @@ def _answers(url: str) -> bool:
         return False  # not listening yet
 
 
-def wait_for_interrupt() -> None:
-    """Until Ctrl-C or SIGTERM."""
-    asked = threading.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: asked.set())
-    while not asked.wait(1.0):
-        pass
+def _web_url(settings: Settings) -> str:
+    """Where this machine reaches the web process."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  (looked up, not bound)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{anywhere.get(settings.host, host)}:{settings.port}"
 
 
 def child_settings(settings: Settings, installation: Installation) -> Settings:
     """The settings as the child processes see them."""
     given = _given(settings, installation.redis_url, installation.state_dir)
-    return load_settings(given | {k: v for k, v in inherited().items() if k not in given})
-
-
-def _environment(settings: Settings, redis_url: str, state_dir: Path) -> dict[str, str]:
-    """The environment of the child processes: ours, with what was given on the command line or found on the way."""
-    return inherited() | _given(settings, redis_url, state_dir)
+    return load_settings(inherited() | {variable(name): value for name, value in given.items()})
 
 
 def _given(settings: Settings, redis_url: str, state_dir: Path) -> dict[str, str]:
+    """Everything the processes must agree on, by setting name; secrets that stand in the environment stay there."""
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
     given = {
-        "THROUGHLINE_FHIR_BASE_URL": settings.need("fhir_base_url"),
-        "THROUGHLINE_REDIS_URL": redis_url,
-        "THROUGHLINE_HOST": settings.host,
-        "THROUGHLINE_PORT": str(settings.port),
-        "THROUGHLINE_PUBLIC_URL": settings.public_url or f"http://127.0.0.1:{settings.port}",
-        "THROUGHLINE_MAPPINGS_DIR": str(settings.mappings.resolve()),
-        "THROUGHLINE_SUBSCRIPTIONS_DIR": str(settings.subscriptions.resolve()),
+        name: str(value.resolve() if isinstance(value, Path) else value)
+        for name, value in values.items()
+        if value is not None and name not in secret_names()
     }
-    if settings.secret_key is None:
-        given["THROUGHLINE_SECRET_KEY"] = installation_key(state_dir)
-    if settings.clock_file is not None:
-        given["THROUGHLINE_CLOCK_FILE"] = str(settings.clock_file.resolve())
-    return given
+    return given | {
+        "redis_url": redis_url,
+        "public_url": settings.public_url or _web_url(settings),
+        "mappings_dir": str(settings.mappings.resolve()),
+        "subscriptions_dir": str(settings.subscriptions.resolve()),
+        "secret_key": settings.need("secret_key") if settings.secret_key else installation_key(state_dir),
+    }

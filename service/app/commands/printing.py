@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from service.adapters.embedded import EmbeddedServerFailed
+from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
+from service.app.listening import CannotListen
 from service.app.settings import Settings, SettingsProblem, load_settings
+from service.app.state_folder import StateFolderProblem
 from service.app.subscription_files import SubscriptionsProblem
 from service.app.up import DidNotStart
 from service.app.wiring import MappingsProblem
@@ -28,6 +31,9 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (InboxUnavailable, Exit.REDIS),
     (EmbeddedServerFailed, Exit.NOT_STARTED),
     (DidNotStart, Exit.NOT_STARTED),
+    (CannotListen, Exit.NOT_STARTED),
+    (StateFolderProblem, Exit.NOT_STARTED),
+    (StoryFailed, Exit.NOT_AS_IT_SHOULD_BE),
 )
 """Which failure ends with which status. Anything else is ours to fix and shows its traceback."""
 
@@ -40,7 +46,7 @@ def console() -> Console:
 
 def said(line: str) -> None:
     """One line for people, on standard error, so that `--json` output stays clean."""
-    Console(stderr=True, highlight=False).print(escape(line))
+    _errors().print(escape(line), soft_wrap=True)
 
 
 def as_json(value: Any) -> None:
@@ -60,14 +66,34 @@ def failures_in_words() -> Iterator[None]:
 
 
 def stop(message: str, status: Exit) -> NoReturn:
-    """Say why and end."""
-    Console(stderr=True, highlight=False).print(f"[bold red]throughline:[/] {escape(message)}")
+    """Say why and end. Never wrapped: a reason is one line, also for whoever reads it from a log."""
+    _errors().print(f"[bold red]throughline:[/] {escape(message)}", soft_wrap=True)
     raise typer.Exit(status)
 
 
+def _errors() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
 def settings_from(**given: Any) -> Settings:
-    """Settings of the environment, with what the command line gives on top."""
-    return load_settings(**given)
+    """Settings of the environment, with what the command line gives on top; what is wrong is named as it was given."""
+    try:
+        return load_settings(**given)
+    except SettingsProblem as problem:
+        raise SettingsProblem([_as_given(line) for line in problem.problems]) from None
 
 
-Told = Callable[[str], None]
+def _as_given(line: str) -> str:
+    """`fhir_base_url cannot be …` came from an option; settings of the environment have names of their own."""
+    name, _, rest = line.partition(" ")
+    return f"{OPTIONS[name]} {rest}" if name in OPTIONS else line
+
+
+OPTIONS = {
+    "fhir_base_url": "--fhir",
+    "redis_url": "--redis",
+    "port": "--port",
+    "host": "--host",
+    "public_url": "--public-url",
+    "mappings_dir": "--mappings",
+}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.app.commands.printing import console, failures_in_words, said, settings_from
-from service.app.exits import Exit
 from service.app.settings import Settings
 
 Fhir = Annotated[
@@ -36,12 +35,13 @@ def up(
     state_dir: StateDir = Path(".throughline"),
     subscribe: Annotated[bool, typer.Option(help="Ask the FHIR server for notifications.")] = True,
 ) -> None:
-    """Run everything on this machine: web, worker, scheduler, and Redis if none is named.
+    """Run everything on this machine: web, worker, scheduler, and Redis if none is named. Ctrl-C ends it.
 
-    Examples:
-      throughline up --fhir https://fhir.example.org/r4
+    Started again on the same state folder it goes on where it was.
 
-      throughline up --fhir http://localhost:8080/fhir --redis redis://localhost:6379/0 --port 8090
+    Example: throughline up --fhir https://fhir.example.org/r4
+
+    Example: throughline up --fhir http://localhost:8080/fhir --redis redis://localhost:6379/0 --port 8090
     """
     from service.app.all_in_one import run_until_stopped
 
@@ -53,24 +53,33 @@ def up(
 
 
 def web(host: Host = None, port: Port = None) -> None:
-    """Receive notifications and serve the pages. One of the three processes of a deployment."""
+    """Receive notifications and serve the pages. One of the three processes of a deployment.
+
+    Example: THROUGHLINE_SECRET_KEY=… throughline web --host 0.0.0.0 --port 8080
+    """
     from service.app.web_process import run_web
 
-    _run(run_web, settings_from_options(host=host, port=port))
+    _run(run_web, host=host, port=port)
 
 
 def worker() -> None:
-    """Take in notifications and reconcile people. One of the three processes of a deployment."""
+    """Take in notifications and reconcile people. One of the three processes of a deployment.
+
+    Example: THROUGHLINE_FHIR_BASE_URL=… THROUGHLINE_REDIS_URL=… throughline worker
+    """
     from service.app.worker import run_worker
 
-    _run(run_worker, settings_from_options())
+    _run(run_worker)
 
 
 def scheduler() -> None:
-    """Sweep due times and ask for catch-up. One of the three processes of a deployment; two do no harm."""
+    """Sweep due times and ask for catch-up. One of the three processes of a deployment; two do no harm.
+
+    Example: THROUGHLINE_FHIR_BASE_URL=… THROUGHLINE_REDIS_URL=… throughline scheduler
+    """
     from service.app.scheduler import run_scheduler
 
-    _run(run_scheduler, settings_from_options())
+    _run(run_scheduler)
 
 
 def demo(
@@ -78,18 +87,19 @@ def demo(
         bool,
         typer.Option("--once", help="End by itself; status 0 only if the record ends as the story says."),
     ] = False,
-    port: Annotated[int, typer.Option(help="Port of the web process.")] = 8080,
-    state_dir: StateDir = Path(".demo"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web process.")] = 8080,
+    state_dir: Annotated[
+        Path, typer.Option("--state-dir", help="Where servers and logs are kept; cleared at each start.")
+    ] = Path(".demo"),
 ) -> None:
     """Show the whole arc on a real FHIR server: discharge, owned follow-ups, silence, escalation.
 
     Three synthetic people, embedded servers on loopback, and a clock that runs quickly. Needs the extras
     `embedded` and `sandbox`, which `make setup` installs.
 
-    Examples:
-      throughline demo
+    Example: throughline demo
 
-      throughline demo --once
+    Example: throughline demo --once --port 8090
     """
     from service.app.demo.show import show
 
@@ -97,19 +107,8 @@ def demo(
         raise typer.Exit(show(console(), state_dir, port=port, once=once))
 
 
-def settings_from_options(*, host: str | None = None, port: int | None = None) -> Settings:
+def _run(process: Callable[[Settings], int], *, host: str | None = None, port: int | None = None) -> None:
     with failures_in_words():
-        return settings_from(host=host, port=port)
-
-
-def _run(process: object, settings: Settings) -> None:
-    with failures_in_words():
-        status = process(settings)  # type: ignore[operator]  # each of the three takes settings and returns a status
+        status = process(settings_from(host=host, port=port))
         if status:
             raise typer.Exit(status)
-
-
-def check_python() -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036  (a clear sentence instead of a syntax error from an older Python)
-        said("Throughline needs Python 3.11 or newer.")
-        raise typer.Exit(Exit.USAGE)

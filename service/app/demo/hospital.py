@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import httpx
 
 from service.app.demo.cast import Person
+from service.app.demo.failing import StoryFailed
 from service.ports import FhirRecord, Resource, Search
 
 MRN_SYSTEM = "urn:oid:1.2.3.4.5.1"
 """Where the sandbox keeps medical record numbers unless told otherwise."""
 
 
-class HospitalDeclined(Exception):
+class HospitalDeclined(StoryFailed):
     """Use this when the sandbox's workflow did not do what it was asked for."""
 
 
@@ -67,9 +68,12 @@ class Hospital:
         return [_reference(encounter) for encounter in found]
 
     def _run(self, workflow: str, arguments: Mapping[str, str]) -> None:
-        answer = httpx.post(
-            f"{self.root_url}/ui/workflows/{workflow}", data=dict(arguments), timeout=30.0, trust_env=False
-        )
+        address = f"{self.root_url}/ui/workflows/{workflow}"
+        try:
+            answer = httpx.post(address, data=dict(arguments), timeout=30.0, trust_env=False)
+        except httpx.HTTPError as failure:
+            message = f"the sandbox did not answer to its workflow {workflow} ({type(failure).__name__})"
+            raise HospitalDeclined(message) from None
         if answer.status_code != httpx.codes.OK:
             message = f"the sandbox answered {answer.status_code} to its workflow {workflow}"
             raise HospitalDeclined(message)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from service.app.demo.failing import StoryFailed
 from service.ports import FhirRecord, Resource, Search, Write
 
 FOLLOW_UP = "https://throughline.example/fhir/identifier/follow-up"
@@ -18,7 +19,7 @@ REQUIRED_FIELD = "https://throughline.example/fhir/CodeSystem/required-field"
 OPEN_STATUSES = "draft,requested,received,accepted,ready,in-progress,on-hold"
 
 
-class NoSuchFollowUp(Exception):
+class NoSuchFollowUp(StoryFailed):
     """Use this when the story expects a follow-up that the record does not hold."""
 
 

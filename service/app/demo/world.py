@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,11 @@ from service.adapters.fhir_http import HttpFhirRecord
 from service.adapters.waiting import QuietFor, wait_until
 from service.app.all_in_one import ask_for_notifications
 from service.app.demo.changes import RecordWatch
+from service.app.demo.failing import StoryFailed
+from service.app.demo.folder import demo_folder
 from service.app.demo.hospital import Hospital
 from service.app.demo.staff import StaffRoom
+from service.app.listening import check_address
 from service.app.settings import Settings, load_settings
 from service.app.up import Installation, bring_up, child_settings
 from service.app.wiring import Queue, open_queue
@@ -29,10 +31,9 @@ QUIET_FOR = 0.6
 """Seconds without anything to do that count as finished: notifications are on their way for a moment."""
 SETTLES_WITHIN = 120.0
 """Seconds after which an unfinished world is a failure of the demonstration."""
-MARKER = "throughline-demo"
 
 
-class DidNotSettle(Exception):
+class DidNotSettle(StoryFailed):
     """Use this when work is still waiting long after it should be done; names the logs to read."""
 
 
@@ -77,25 +78,26 @@ class World:
 
 @contextmanager
 def open_world(state_dir: Path, told: Callable[[str], None], *, port: int) -> Iterator[World]:
-    """Start everything from nothing; stop everything at the end. Earlier demonstrations in `state_dir` are removed."""
-    _clear(state_dir)
-    state_dir = state_dir.resolve()
+    """Start everything from nothing; stop everything at the end, however it comes.
+
+    What an earlier demonstration left in `state_dir` is removed. StateFolderProblem when something else is there.
+    """
     with ExitStack() as stack:
+        folder = stack.enter_context(demo_folder(state_dir))
+        check_address("127.0.0.1", port)
         told("Starting the sandbox FHIR server (sekmet-fhir) …")
-        fhir = stack.enter_context(EmbeddedFhirServer(state_dir / "fhir"))
-        redis = _redis(state_dir, told)
-        stack.callback(redis.stop)
-        clock_file = state_dir / "clock"
-        set_clock(
-            clock_file, SystemClock(ZoneInfo(ZONE)).now(), rate=1
-        )  # real time until the people are discharged
+        fhir = stack.enter_context(EmbeddedFhirServer(folder / "fhir"))
+        told("Starting the embedded Redis server (Valkey) …")
+        redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
+        clock_file = folder / "clock"
+        # Real time until the people are discharged.
+        set_clock(clock_file, SystemClock(ZoneInfo(ZONE)).now(), rate=1)
         settings = _settings(fhir.base_url, redis.url, clock_file, port)
-        installation = bring_up(settings, state_dir, told)
+        installation = bring_up(settings, folder, told)
         stack.callback(installation.stop)
         installation.supervisor.servers = {"Redis server": redis, "FHIR server": fhir}
         settings = child_settings(settings, installation)
-        client = FhirClient(fhir.base_url)
-        stack.callback(client.close)
+        client = stack.enter_context(FhirClient(fhir.base_url))
         record = HttpFhirRecord(client, Capabilities(atomic_transactions=True))
         told("Asking the FHIR server for notifications …")
         ask_for_notifications(settings, told)
@@ -117,11 +119,6 @@ def later(at: datetime, **length: float) -> datetime:
     return at + timedelta(**length)
 
 
-def _redis(state_dir: Path, told: Callable[[str], None]) -> EmbeddedRedis:
-    told("Starting the embedded Redis server (Valkey) …")
-    return EmbeddedRedis(state_dir / "redis").start()
-
-
 def _settings(fhir_url: str, redis_url: str, clock_file: Path, port: int) -> Settings:
     return load_settings(
         fhir_base_url=fhir_url,
@@ -134,11 +131,3 @@ def _settings(fhir_url: str, redis_url: str, clock_file: Path, port: int) -> Set
         catch_up_seconds=5,
         worker_concurrency=2,
     )
-
-
-def _clear(state_dir: Path) -> None:
-    """Each demonstration begins with an empty record; only a folder that one of them made is removed."""
-    if (state_dir / MARKER).exists():
-        shutil.rmtree(state_dir)
-    state_dir.mkdir(parents=True, exist_ok=True)
-    (state_dir / MARKER).touch()

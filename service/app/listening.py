@@ -1,0 +1,34 @@
+"""Whether we may listen at our own address: asked before anything starts, so that the answer is one plain sentence."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+
+class CannotListen(Exception):
+    """Use this when the web process could not listen; the message says which option to change."""
+
+
+def check_address(host: str, port: int) -> None:
+    """CannotListen when somebody listens there already, or we may not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the web server does
+            probe.bind((host, port))
+    except OSError as failure:
+        raise CannotListen(_why(failure, host, port)) from None
+
+
+def _why(failure: OSError, host: str, port: int) -> str:
+    if failure.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} on {host} is taken by another program. Choose another one, e.g. --port {port + 1}."
+        )
+    if failure.errno == errno.EACCES:
+        return f"Port {port} may not be used by this account. Choose one above 1023, e.g. --port 8080."
+    return (
+        f"This machine cannot listen at {host}. Choose an address of its own, e.g. --host 127.0.0.1"
+        " (or 0.0.0.0 for every address)."
+    )
