@@ -15,7 +15,7 @@ from service.domain import plan as follow_ups
 from service.domain.begin import begin, candidates
 from service.domain.enrolment import Enrolment, Variance
 from service.domain.evidence import EscalationSeen, FollowUp, PersonRecord, Roster, RungSeen, Situation
-from service.domain.foresee import as_written
+from service.domain.foresee import as_written, is_same_evidence
 from service.domain.intents import ChangeFollowUp, Decision
 from service.domain.owners import known_holder, resolve_owner
 from service.domain.pathway import Pathway
@@ -112,7 +112,10 @@ def _work(view: View, enrolment: Enrolment, roster: Roster, placement: Placement
     """
     work = _work_once(view, roster, placement)
     for _ in view.pathway.stages:
-        foreseen = place(replace(as_written(view, work.made, work.raised), history=enrolment.history))
+        written = as_written(view, work.made, work.raised)
+        if work.placement is placement and is_same_evidence(view, written):
+            break
+        foreseen = place(replace(written, history=enrolment.history))
         if foreseen == work.placement or stage_named(view.pathway, foreseen.stage).final:
             break
         work = _work_once(view, roster, foreseen)

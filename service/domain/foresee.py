@@ -27,6 +27,13 @@ def as_written(view: View, made: Plan, raised: Escalations) -> View:
     )
 
 
+def is_same_evidence(view: View, written: View) -> bool:
+    """Whether writing brings about nothing that the record does not show already; placing again would tell nothing new."""
+    before = {f.identifier: f for f in view.follow_ups}, {e.identifier: e for e in view.escalations}
+    after = {f.identifier: f for f in written.follow_ups}, {e.identifier: e for e in written.escalations}
+    return before == after
+
+
 def _with_rungs(seen: Iterable[EscalationSeen], raised: Escalations) -> tuple[EscalationSeen, ...]:
     escalations = {e.identifier: e for e in seen}
     for plan in raised.plans:

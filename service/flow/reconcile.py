@@ -123,7 +123,8 @@ def _read(
     about = plans + _all(record, person_searches(person, practice.types, since, ever=practice.ever))
     read, gone = _anchors(running, about, record)
     about += read
-    stays = _beginnings([each for each in about if reference_to(each) in {*map(_anchor, running)}], practice)
+    anchors = set(map(_anchor, running))
+    stays = _beginnings([each for each in about if reference_to(each) in anchors], practice)
     if stays and min(stays) < since:
         # What belongs to a long stay may have been recorded when it began.
         about += _all(record, person_searches(person, practice.types, min(stays), ever=practice.ever))
