@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from service.app.settings import Settings
@@ -23,14 +26,34 @@ from service.fhir.searches import people_of, person_searches
 from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
 from service.flow.reconcile import reconcile
 from service.flow.sweep import sweep
-from service.ports import DeadLetter, FhirRecord, Search
+from service.ports import DeadLetter, FhirRecord, NotInRecord, Search
 
 
-def reconcile_person(settings: Settings, person: str) -> dict[str, Any]:
+class NotNamedRight(Exception):
+    """Use this when a person or a pathway that was named does not exist; says which there are, or how to write it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookedAt:
+    """What looking at one person by hand came to."""
+
+    person: str
+    enrolments: Mapping[str, str]
+    """Business identifier -> stage."""
+    written: int
+    next_due_at: datetime | None
+    not_understood: tuple[str, ...]
+
+
+def reconcile_person(settings: Settings, person: str) -> LookedAt:
     """Look at one person now, in this process; safe beside running workers, because writing is fenced."""
+    if not _PERSON.fullmatch(person):
+        message = f"a person is named by type and id, as in Patient/123, not {person[:80]!r}"
+        raise NotNamedRight(message)
     clock = make_clock(settings)
     library = read_library(settings, today=clock.now().date())
     with open_record(settings) as record:
+        _must_exist(person, record)
         done = reconcile(
             Reference(person),
             record=record,
@@ -38,27 +61,43 @@ def reconcile_person(settings: Settings, person: str) -> dict[str, Any]:
             now=clock.now(),
             directory=make_directory(settings, record, library).people,
         )
-    return {
-        "enrolments": [f"{d.enrolment.identifier}: {d.enrolment.stage}" for d in done.decisions],
-        "written": done.writes,
-        "next due": done.next_due_at.isoformat() if done.next_due_at else "nothing",
-        "could not be understood": list(done.unreadable),
-    }
+    return LookedAt(
+        person=person,
+        enrolments={d.enrolment.identifier: d.enrolment.stage for d in done.decisions},
+        written=done.writes,
+        next_due_at=done.next_due_at,
+        not_understood=done.unreadable,
+    )
 
 
-def reconcile_everybody(settings: Settings) -> dict[str, Any]:
-    """Everybody with an enrolment is put on the work index; the workers do the rest."""
+_PERSON = re.compile(r"Patient/[A-Za-z0-9.\-]{1,64}")
+
+
+def _must_exist(person: str, record: FhirRecord) -> None:
+    try:
+        record.read(Reference(person))
+    except NotInRecord:
+        message = f"there is no {person} on the FHIR server, or it may not be read"
+        raise NotNamedRight(message) from None
+
+
+def reconcile_everybody(settings: Settings) -> int:
+    """Everybody with an enrolment is put on the work index, for the workers; how many people that are."""
     with open_queue(settings) as queue, open_record(settings, reading_only=True) as record:
         people = sorted({person for plan in _enrolments(record) for person in people_of(plan)})
         queue.index.wake(people, queue.clock.now())
         _ring(queue)
-    return {"to be looked at": len(people)}
+    return len(people)
 
 
 def count_measures(settings: Settings, pathway: str | None) -> dict[str, tuple[MeasureCount, ...]]:
     """Every measure of every pathway (or of one) over all enrolments in the record."""
     clock = make_clock(settings)
     library = read_library(settings, today=clock.now().date())
+    chosen = [p for name, p in library.pathways.items() if pathway in (None, name)]
+    if not chosen:
+        message = f"there is no pathway {pathway!r}; there are: {', '.join(sorted(library.pathways))}"
+        raise NotNamedRight(message)
     practice = make_practice(settings, library)
     with open_record(settings, reading_only=True) as record:
         people = sorted({person for plan in _enrolments(record) for person in people_of(plan)})
@@ -67,7 +106,6 @@ def count_measures(settings: Settings, pathway: str | None) -> dict[str, tuple[M
         read_person(r, person=p, catalogue=practice.catalogue, now=clock.now())
         for p, r in zip(people, records, strict=True)
     ]
-    chosen = [p for name, p in library.pathways.items() if pathway in (None, name)]
     return {str(p.id): count(p, seen, clock.now()) for p in chosen}
 
 

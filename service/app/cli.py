@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
@@ -73,6 +74,8 @@ def _root(
 
 def main() -> None:
     """The console script; Ctrl-C ends in its status also while the commands are still being imported."""
+    # One-shot commands say what matters themselves; the processes that stay set up logging of their own.
+    logging.getLogger("service").addHandler(logging.NullHandler())
     try:
         make_cli()()
     except KeyboardInterrupt:

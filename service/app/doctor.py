@@ -5,68 +5,64 @@ Tries things rather than believing what servers say of themselves; leaves nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-import httpx
 import redis
 
 from service.adapters.fhir.client import FhirClient
-from service.adapters.fhir.probe import probe
+from service.app.doctor_record import clock, fhir_server, reading
+from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
 from service.pathways.library import Library
-from service.pathways.problems import Severity
-from service.ports import RecordFailure
-
-ALLOWED_SKEW = timedelta(seconds=5)
-"""More than this between our clock and the server's moves due times visibly."""
-
-
-class Outcome(StrEnum):
-    """How one finding stands."""
-
-    GOOD = "good"
-    CARE = "care"
-    """It works, with a limit worth knowing."""
-    BAD = "bad"
+from service.pathways.problems import errors
+from service.ports import InboxUnavailable, RecordFailure, Search
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
+class Examined:
+    """What is looked at; everything that may fail is a function, called when its turn comes."""
 
-    about: str
-    outcome: Outcome
-    sentence: str
-    remedy: str = ""
+    settings: Settings
+    unknown: Sequence[str]
+    """A line for each THROUGHLINE_ variable that means nothing."""
+    client: FhirClient | None
+    library: Callable[[], Library]
+    searches: Callable[[Library], Sequence[Search]]
+    """Every kind of search that a reconcile sends, about nobody."""
+    subscriptions: Callable[[], Iterable[tuple[bool, str]]]
+    parked: Callable[[], int]
+    """How much work waits for a person."""
+    now: Callable[[], datetime]
 
 
-def examine(
-    settings: Settings,
-    *,
-    client: FhirClient | None,
-    library: Callable[[], Library],
-    subscriptions: Callable[[], Iterable[tuple[bool, str]]],
-    now: Callable[[], datetime],
-) -> Iterator[Finding]:
+def examine(about: Examined) -> Iterator[Finding]:
     """Every finding, in the order in which one would mend them. Never raises for what it finds."""
-    yield from _settings(settings)
-    yield from _redis(settings)
+    yield from _settings(about.settings, about.unknown)
+    yield from _redis(about.settings, about.parked)
+    library = about.library()
     yield from _mappings(library)
-    if client is None:
+    if about.client is None:
         return
-    reachable = list(_fhir(client))
+    reachable = list(fhir_server(about.client))
     yield from reachable
-    if all(finding.outcome is not Outcome.BAD or finding.about != "FHIR server" for finding in reachable):
-        yield from _clock(settings, now)
-        yield from _subscriptions(subscriptions)
+    if any(finding.outcome is Outcome.BAD for finding in reachable):
+        return
+    yield from reading(about.client, about.searches(library))
+    yield from clock(about.client, about.settings, about.now)
+    yield from _subscriptions(about.subscriptions)
 
 
-def _settings(settings: Settings) -> Iterator[Finding]:
+def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
+    for line in unknown:
+        yield Finding(
+            about="settings",
+            outcome=Outcome.CARE,
+            sentence=line,
+            remedy="Correct its name, or remove it.",
+        )
     for name, without in _WANTED.items():
         if getattr(settings, name) is not None:
             continue
@@ -97,7 +93,7 @@ _REMEDY = {
 }
 
 
-def _redis(settings: Settings) -> Iterator[Finding]:
+def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
     if settings.redis_url is None:
         return
     # redis-py types its answers as sync-or-async unions; Any keeps the casts away.
@@ -111,7 +107,8 @@ def _redis(settings: Settings) -> Iterator[Finding]:
             about="Redis", outcome=Outcome.GOOD, sentence=f"Redis answers (protocol version {version})."
         )
         yield from _persistence(server)
-    except (redis.RedisError, OSError) as failure:
+        yield from _waiting(parked())
+    except (redis.RedisError, InboxUnavailable, OSError) as failure:
         yield Finding(
             about="Redis",
             outcome=Outcome.BAD,
@@ -142,70 +139,30 @@ def _persistence(server: Any) -> Iterator[Finding]:
         )
 
 
-def _mappings(library: Callable[[], Library]) -> Iterator[Finding]:
-    loaded = library()
-    errors = [problem for problem in loaded.problems if problem.severity is Severity.ERROR]
+def _waiting(parked: int) -> Iterator[Finding]:
+    if parked:
+        yield Finding(
+            about="Redis",
+            outcome=Outcome.CARE,
+            sentence=f"{parked} notifications or people could not be worked on and wait for a person.",
+            remedy="`throughline dead-letters list` says why; `throughline dead-letters retry all` tries again.",
+        )
+
+
+def _mappings(loaded: Library) -> Iterator[Finding]:
+    found = errors(loaded.problems)
     names = ", ".join(sorted(loaded.pathways)) or "none"
-    if errors:
+    if found or not loaded.pathways:
         yield Finding(
             about="pathways",
             outcome=Outcome.BAD,
-            sentence=f"{len(errors)} error(s) in the mappings folder; the pathways that can be used are: {names}.",
-            remedy="`throughline pathways check` shows every one with file, line and what to write instead.",
+            sentence=f"{len(found)} error(s) in the mappings folder; the pathways that can be used are: {names}.",
+            remedy="`throughline pathways check` shows every one with file, line and what to write instead."
+            if found
+            else f"Set {variable('mappings_dir')} to the folder that holds pathways/.",
         )
     else:
         yield Finding(about="pathways", outcome=Outcome.GOOD, sentence=f"Pathways in use: {names}.")
-
-
-def _fhir(client: FhirClient) -> Iterator[Finding]:
-    try:
-        report = probe(client)
-    except RecordFailure as failure:
-        yield Finding(
-            about="FHIR server",
-            outcome=Outcome.BAD,
-            sentence=f"The FHIR server cannot be used: {failure}",
-            remedy=f"Check {variable('fhir_base_url')}, the token, and that this machine may reach the server.",
-        )
-        return
-    for found in report.findings:
-        yield Finding(
-            about="FHIR behaviour",
-            outcome=Outcome.GOOD if found.good else Outcome.CARE,
-            sentence=found.sentence,
-        )
-
-
-def _clock(settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
-    """Compares clocks by the Date header (RFC 9110 section 6.6.1)."""
-    if settings.clock_file is not None:
-        yield Finding(
-            about="clock",
-            outcome=Outcome.CARE,
-            sentence=f"The time comes from a file ({variable('clock_file')}), not from the machine's clock.",
-            remedy="This is meant for demonstrations only. Unset it for real work.",
-        )
-        return
-    try:
-        answer = httpx.get(f"{settings.need('fhir_base_url')}/metadata", timeout=10, trust_env=False)
-        server_now = parsedate_to_datetime(answer.headers["Date"])
-    except (httpx.HTTPError, KeyError, ValueError):
-        yield Finding(
-            about="clock",
-            outcome=Outcome.CARE,
-            sentence="The FHIR server does not tell its time (no Date header).",
-        )
-        return
-    skew = abs(now() - server_now)
-    if skew <= ALLOWED_SKEW:
-        yield Finding(about="clock", outcome=Outcome.GOOD, sentence="Our clock and the FHIR server's agree.")
-        return
-    yield Finding(
-        about="clock",
-        outcome=Outcome.BAD,
-        sentence=f"Our clock and the FHIR server's differ by {skew.total_seconds():.0f} seconds.",
-        remedy="Synchronise both with NTP: due times would be that much early or late.",
-    )
 
 
 def _subscriptions(status: Callable[[], Iterable[tuple[bool, str]]]) -> Iterator[Finding]:

@@ -9,10 +9,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.app import doctor as doctoring
+from service.app.by_hand import LookedAt
 from service.app.commands.printing import as_json, console, failures_in_words, said, settings_from, stop
 from service.app.exits import Exit
-from service.app.settings import Settings
+from service.app.findings import Finding, Outcome
 
 subscriptions = typer.Typer(no_args_is_help=True, help="What the FHIR server is asked to tell us.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Work that waits for a person.")
@@ -22,9 +22,9 @@ Fhir = Annotated[
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis server.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 _MARKS = {
-    doctoring.Outcome.GOOD: "[green]✓[/]",
-    doctoring.Outcome.CARE: "[yellow]![/]",
-    doctoring.Outcome.BAD: "[bold red]✗[/]",
+    Outcome.GOOD: "[green]✓[/]",
+    Outcome.CARE: "[yellow]![/]",
+    Outcome.BAD: "[bold red]✗[/]",
 }
 
 
@@ -42,11 +42,11 @@ def doctor(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
         as_json([vars(finding) for finding in found])
     else:
         _print_findings(found)
-    if any(finding.outcome is doctoring.Outcome.BAD for finding in found):
+    if any(finding.outcome is Outcome.BAD for finding in found):
         raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
 
 
-def _print_findings(found: Iterable[doctoring.Finding]) -> None:
+def _print_findings(found: Iterable[Finding]) -> None:
     table = Table.grid(padding=(0, 1))
     for finding in found:
         text = escape(finding.sentence) + (f"\n[dim]→ {escape(finding.remedy)}[/]" if finding.remedy else "")
@@ -56,19 +56,28 @@ def _print_findings(found: Iterable[doctoring.Finding]) -> None:
 
 @subscriptions.command()
 def plan(fhir: Fhir = None, json: Json = False) -> None:
-    """What `apply` would change on the FHIR server."""
+    """What `apply` would change on the FHIR server.
+
+    Example: throughline subscriptions plan --fhir http://localhost:8080/fhir
+    """
     _subscriptions("plan", fhir, json=json)
 
 
 @subscriptions.command()
 def apply(fhir: Fhir = None, json: Json = False) -> None:
-    """Ask the FHIR server for our notifications; twice changes nothing. Says where the server differs from what was asked."""
+    """Ask the FHIR server for our notifications; twice changes nothing. Says where the server differs from what was asked.
+
+    Example: throughline subscriptions apply --fhir http://localhost:8080/fhir
+    """
     _subscriptions("apply", fhir, json=json)
 
 
 @subscriptions.command()
 def status(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
-    """How each subscription stands, and when it was last heard."""
+    """How each subscription stands, and when it was last heard.
+
+    Example: throughline subscriptions status --json
+    """
     from service.app.examination import subscription_states
 
     with failures_in_words():
@@ -85,7 +94,10 @@ def status(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
 def _subscriptions(what: str, fhir: str | None, *, json: bool) -> None:
     from service.app.examination import open_subscriptions
 
-    with failures_in_words(), open_subscriptions(settings_from(fhir_base_url=fhir)) as ours:
+    with (
+        failures_in_words(),
+        open_subscriptions(settings_from(fhir_base_url=fhir), reading_only=what == "plan") as ours,
+    ):
         steps = ours.plan() if what == "plan" else ours.apply()
     if json:
         as_json([vars(step) for step in steps])
@@ -99,18 +111,17 @@ def _subscriptions(what: str, fhir: str | None, *, json: bool) -> None:
 def reconcile(
     person: Annotated[str | None, typer.Option("--person", metavar="Patient/ID", help="One person.")] = None,
     everybody: Annotated[
-        bool, typer.Option("--all", help="Everybody with a running enrolment or a recent change.")
+        bool, typer.Option("--all", help="Everybody who has an enrolment; the workers do it.")
     ] = False,
     fhir: Fhir = None,
     redis: Redis = None,
     json: Json = False,
 ) -> None:
-    """Look at one person now, or have everybody looked at by the workers.
+    """Look at one person now, or have everybody with an enrolment looked at by the workers.
 
-    Examples:
-      throughline reconcile --person Patient/123
+    Example: throughline reconcile --person Patient/123
 
-      throughline reconcile --all
+    Example: throughline reconcile --all
     """
     from service.app.by_hand import reconcile_everybody, reconcile_person
 
@@ -118,12 +129,28 @@ def reconcile(
         stop("name one person with --person Patient/ID, or everybody with --all", Exit.USAGE)
     with failures_in_words():
         settings = settings_from(fhir_base_url=fhir, redis_url=redis)
-        result = reconcile_person(settings, person) if person else reconcile_everybody(settings)
+        if person:
+            _print_looked_at(reconcile_person(settings, person), json=json)
+        else:
+            people = reconcile_everybody(settings)
+            as_json({"people": people}) if json else said(
+                f"{people} people are looked at by the workers now."
+            )
+
+
+def _print_looked_at(done: LookedAt, *, json: bool) -> None:
     if json:
-        as_json(result)
-    else:
-        for key, value in result.items():
-            console().print(f"[bold]{key}[/]: {escape(str(value))}")
+        as_json(vars(done))
+        return
+    out = console()
+    for identifier, stage in done.enrolments.items():
+        out.print(f"{escape(identifier)}: [bold]{escape(stage)}[/]", soft_wrap=True)
+    if not done.enrolments:
+        out.print("On no pathway: nothing in the record begins one.")
+    due = f"{done.next_due_at:%a %Y-%m-%d %H:%M %z}" if done.next_due_at else "nothing"
+    out.print(f"{done.written} resources written; due next: {due}")
+    for what in done.not_understood:
+        out.print(f"[yellow]![/] could not be understood: {escape(what)}", soft_wrap=True)
 
 
 def measures(
@@ -131,7 +158,10 @@ def measures(
     fhir: Fhir = None,
     json: Json = False,
 ) -> None:
-    """Governance measures from the record, each with the enrolments behind the number."""
+    """Governance measures from the record, each with the enrolments behind the number (--json names them).
+
+    Example: throughline measures --pathway post-discharge-coordination
+    """
     from service.app.by_hand import count_measures
 
     with failures_in_words():
@@ -167,7 +197,10 @@ def _measure(found: Any) -> dict[str, Any]:
 
 @dead_letters.command("list")
 def list_(redis: Redis = None, json: Json = False) -> None:
-    """What could not be worked on, why, and since when."""
+    """What could not be worked on, why, and since when.
+
+    Example: throughline dead-letters list --redis redis://localhost:6379/0
+    """
     from service.app.by_hand import parked
 
     with failures_in_words():
@@ -188,17 +221,22 @@ def list_(redis: Redis = None, json: Json = False) -> None:
 
 
 @dead_letters.command()
-def retry(letter: str, redis: Redis = None) -> None:
-    """Try one again, by the id that `list` shows; `all` tries every one."""
+def retry(
+    letter: Annotated[str, typer.Argument(metavar="ID|all", help="As `list` shows it, or all.")],
+    redis: Redis = None,
+    json: Json = False,
+) -> None:
+    """Try one again, by the id that `list` shows; `all` tries every one.
+
+    Example: throughline dead-letters retry all
+    """
     from service.app.by_hand import retry_letters
 
     with failures_in_words():
         tried = retry_letters(settings_from(redis_url=redis), letter)
-    if not tried:
+    if not tried and letter != "all":
         stop(f"no dead letter has the id {letter!r}", Exit.NOT_FOUND)
-    said(f"{tried} tried again.")
-
-
-def need_settings(settings: Settings, *names: str) -> None:
-    for name in names:
-        settings.need(name)
+    if json:
+        as_json({"tried": tried})
+    else:
+        said(f"{tried} tried again.")

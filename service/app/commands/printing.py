@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from service.adapters.embedded import EmbeddedServerFailed
+from service.app.by_hand import NotNamedRight
 from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
 from service.app.listening import CannotListen
@@ -27,6 +28,7 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (SettingsProblem, Exit.SETTINGS),
     (MappingsProblem, Exit.MAPPINGS),
     (SubscriptionsProblem, Exit.MAPPINGS),
+    (NotNamedRight, Exit.NOT_FOUND),
     (RecordFailure, Exit.FHIR_SERVER),
     (InboxUnavailable, Exit.REDIS),
     (EmbeddedServerFailed, Exit.NOT_STARTED),

@@ -1,0 +1,150 @@
+"""What `doctor` tries on the record server: whether it lets us in, what it really does, its searches and its clock.
+
+Every request goes through the client that the workers use, with its token. Leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from service.adapters.fhir.client import FhirClient, Request
+from service.adapters.fhir.narrowing import MOST, names
+from service.adapters.fhir.probe import CAREFUL, probe
+from service.adapters.fhir_http import HttpFhirRecord
+from service.app.findings import Finding, Outcome
+from service.app.settings import Settings, variable
+from service.ports import RecordFailure, RecordUnavailable, Search
+
+ALLOWED_SKEW = timedelta(seconds=5)
+"""More than this between our clock and the server's moves due times visibly."""
+REFUSALS = {
+    401: f"Put a valid bearer token into {variable('fhir_auth_token')}, or into a file named by {variable('fhir_auth_token')}_FILE.",
+    403: "Ask for the right to read and write: Task, CarePlan, Communication, Provenance, and to read what pathways ask about.",
+}
+
+
+def fhir_server(client: FhirClient) -> Iterator[Finding]:
+    """Whether it lets us in and what it does; BAD when it cannot be used at all."""
+    let_in = _let_in(client)
+    if let_in is not None:
+        yield let_in
+        return
+    try:
+        report = probe(client)
+    except RecordFailure as failure:
+        yield _unusable(failure)
+        return
+    for found in report.findings:
+        yield Finding(
+            about="FHIR server",
+            outcome=Outcome.GOOD if found.good else Outcome.CARE,
+            sentence=found.sentence,
+            remedy="" if found.good else "Nothing has to be done: Throughline works around it.",
+        )
+
+
+def _let_in(client: FhirClient) -> Finding | None:
+    """A read of what every worker reads: a CapabilityStatement is often public where the record is not."""
+    nobody = Search(kind="Task", params=(("_id", "throughline-doctor"),))
+    try:
+        list(HttpFhirRecord(client, CAREFUL).search(nobody))
+    except RecordFailure as failure:
+        return _unusable(failure)
+    return None
+
+
+def _unusable(failure: RecordFailure) -> Finding:
+    if failure.status in REFUSALS:
+        return Finding(
+            about="FHIR server",
+            outcome=Outcome.BAD,
+            sentence=f"The FHIR server does not let us in ({failure.status}).",
+            remedy=REFUSALS[failure.status],
+        )
+    return Finding(
+        about="FHIR server",
+        outcome=Outcome.BAD,
+        sentence=f"The FHIR server cannot be used: {failure}",
+        remedy=f"Check {variable('fhir_base_url')}, and that the server runs and this machine may reach it.",
+    )
+
+
+def reading(client: FhirClient, searches: Sequence[Search]) -> Iterator[Finding]:
+    """Whether every search that the pathways need works, and which of them the server leaves to us."""
+    record = HttpFhirRecord(client, CAREFUL)
+    refused = 0
+    for search in searches:
+        try:
+            list(record.search(search))
+        except RecordUnavailable as failure:
+            yield _unusable(failure)
+            return
+        except RecordFailure as failure:
+            refused += 1
+            yield _refused(search, failure)
+    for name in sorted(record.narrowed):
+        yield Finding(
+            about="searches",
+            outcome=Outcome.CARE,
+            sentence=f"The FHIR server cannot search {name}: every resource of that type is read and chosen here.",
+            remedy=f"Works up to {MOST} resources of that type. Beyond that, have the server support the search.",
+        )
+    if not refused:
+        kinds = len({search.kind for search in searches})
+        yield Finding(
+            about="searches",
+            outcome=Outcome.GOOD,
+            sentence=f"Every search that the pathways need works ({kinds} resource types).",
+        )
+
+
+def _refused(search: Search, failure: RecordFailure) -> Finding:
+    return Finding(
+        about="searches",
+        outcome=Outcome.BAD,
+        sentence=f"The FHIR server refuses the search {names(search)} ({failure.status or 'no answer'}).",
+        remedy=REFUSALS.get(
+            failure.status or 0,
+            f"Have the server support {search.kind}, or leave out the pathways that ask about it.",
+        ),
+    )
+
+
+def clock(client: FhirClient, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
+    """Compares clocks by the Date header (RFC 9110 section 6.6.1)."""
+    if settings.clock_file is not None:
+        yield Finding(
+            about="clock",
+            outcome=Outcome.CARE,
+            sentence=f"The time comes from a file ({variable('clock_file')}), not from the machine's clock.",
+            remedy="This is meant for demonstrations only. Unset it for real work.",
+        )
+        return
+    try:
+        server_now = _time_of(client)
+    except (RecordFailure, KeyError, ValueError):
+        yield Finding(
+            about="clock",
+            outcome=Outcome.CARE,
+            sentence="The FHIR server does not tell its time (no Date header).",
+            remedy="Make sure that both clocks are synchronised with NTP.",
+        )
+        return
+    skew = now() - server_now
+    if abs(skew) <= ALLOWED_SKEW:
+        yield Finding(about="clock", outcome=Outcome.GOOD, sentence="Our clock and the FHIR server's agree.")
+        return
+    seconds = f"{abs(skew).total_seconds():.0f} seconds {'ahead of' if skew > timedelta() else 'behind'}"
+    yield Finding(
+        about="clock",
+        outcome=Outcome.BAD,
+        sentence=f"Our clock is {seconds} the FHIR server's.",
+        remedy="Synchronise both with NTP: due times would be that much early or late.",
+    )
+
+
+def _time_of(client: FhirClient) -> datetime:
+    answer = client.send(Request(method="GET", url=client.base.below("metadata"), doing="GET metadata"))
+    return parsedate_to_datetime(answer.headers["date"])
