@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.domain.attempts import under_way
 from service.domain.escalation_subjects import (
     CAUSES,
     Subject,
@@ -228,9 +229,12 @@ def _keep(
 
 
 def _reassigned(view: View, subject: Subject, raised: list[RaiseRung]) -> Iterator[ChangeFollowUp]:
-    """The follow-up itself moves to the newest rung's holder where the ladder says so."""
+    """The follow-up itself, or the attempt of it that is under way, moves to the newest rung's holder where the ladder
+    says so.
+    """
     moving = [rung for rung in raised if subject.ladder.rungs[rung.number - 1].reassign]
-    follow_up = next((f for f in view.follow_ups if f.identifier == subject.about), None)
+    about = next((f for f in view.follow_ups if f.identifier == subject.about), None)
+    follow_up = under_way(view, about) if about is not None else None
     if not moving or follow_up is None or follow_up.reference is None or follow_up.status not in OPEN:
         return
     yield ChangeFollowUp(

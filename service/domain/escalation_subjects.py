@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.domain.attempts import is_still_owed, promised_by, under_way
 from service.domain.evidence import EscalationSeen, FollowUp
 from service.domain.pathway import Ladder
 from service.domain.standing import Standing, hold_ends_at, is_paused, refused
@@ -25,7 +26,8 @@ from service.domain.vocabulary import (
 UNOWNED_TASK = TaskId("unowned")
 
 CAUSES = (Cause.ACCEPTANCE, Cause.COMPLETION, Cause.REFUSAL, Cause.UNREACHABLE)
-_COVERED_BY = {Cause.COMPLETION: Cause.ACCEPTANCE, Cause.ACCEPTANCE: Cause.COMPLETION}
+_SILENCE = (Cause.ACCEPTANCE, Cause.COMPLETION)
+"""Not accepted and not done are one silence about one follow-up, whichever attempt of it is under way."""
 
 
 _WHY = {
@@ -66,8 +68,9 @@ def subjects_of(view: View, standing: Standing, standings: tuple[Standing, ...])
         identifier = f"{follow_up.identifier}/{cause.value}"
         existing = next((e for e in view.escalations if e.identifier == identifier), None)
         missed_at = _missed_at(view, standing, cause)
-        if existing is None and (missed_at is None or _covered(view, standing, cause)):
+        if existing is None and (missed_at is None or _covered(view, standing, cause, standings)):
             continue
+        current = under_way(view, follow_up)
         yield Subject(
             identifier=identifier,
             task=template.id,
@@ -80,7 +83,7 @@ def subjects_of(view: View, standing: Standing, standings: tuple[Standing, ...])
             asked=template.ask,
             resolved=_resolved(view, standing, cause, standings),
             existing=existing,
-            rests_until=hold_ends_at(follow_up) if follow_up.status is FollowUpStatus.ON_HOLD else None,
+            rests_until=hold_ends_at(current) if current.status is FollowUpStatus.ON_HOLD else None,
         )
 
 
@@ -104,13 +107,15 @@ def silence_ends_at(view: View, standing: Standing, cause: Cause) -> datetime | 
         case Cause.ACCEPTANCE:
             return follow_up.accept_by if follow_up.status in AWAITING_ACCEPTANCE else None
         case _:
-            return _completion_due_at(view, standing) if follow_up.status in OPEN else None
+            return _completion_due_at(view, standing)
 
 
 def _completion_due_at(view: View, standing: Standing) -> datetime | None:
     follow_up = standing.follow_up
     due_at = follow_up.complete_by
-    if due_at is None:
+    if standing.template.escalation is not None and is_still_owed(view, standing):
+        return promised_by(view, standing, view.pathway.ladders[standing.template.escalation])
+    if due_at is None or follow_up.status not in OPEN:
         return None
     if is_paused(follow_up, view.now) or follow_up.status is FollowUpStatus.ON_HOLD:
         return max(due_at, hold_ends_at(follow_up))
@@ -128,20 +133,35 @@ def _tries_left(view: View, standing: Standing) -> bool:
     return failed < standing.template.attempts
 
 
-def _covered(view: View, standing: Standing, cause: Cause) -> bool:
-    """A follow-up that nobody accepted and that is now overdue is one escalation, not two: the one that came first."""
-    if cause not in _COVERED_BY or _is_over(view, standing, _COVERED_BY[cause]):
+def _covered(view: View, standing: Standing, cause: Cause, standings: tuple[Standing, ...]) -> bool:
+    """A follow-up that nobody accepted and that is now overdue is one escalation, not two: the one that came first.
+
+    So is one whose promised time has passed between two attempts, and whose next attempt is overdue as well.
+    """
+    mine = _silence(view, standing, cause)
+    if cause not in _SILENCE or mine is None:
         return False
-    mine, other = _missed_at(view, standing, cause), _missed_at(view, standing, _COVERED_BY[cause])
-    if mine is None or other is None:
-        return False
-    return other < mine or (other == mine and cause is Cause.COMPLETION)
+    others = [
+        theirs
+        for other in standings
+        if other.template.id == standing.template.id
+        for silence in _SILENCE
+        if (other is not standing or silence is not cause)
+        and (theirs := _silence(view, other, silence)) is not None
+    ]
+    return any(theirs < mine for theirs in others)
 
 
-def _is_over(view: View, standing: Standing, cause: Cause) -> bool:
-    """An escalation of that cause has been closed: it will not speak again, so it covers nothing."""
+def _silence(view: View, standing: Standing, cause: Cause) -> tuple[bool, datetime, int, int] | None:
+    """A silence that is broken now, in the order in which one of several speaks: a ladder that is being climbed goes on.
+    None once its escalation was closed: it will not speak again, so it covers nothing.
+    """
+    missed_at = _missed_at(view, standing, cause)
     identifier = f"{standing.follow_up.identifier}/{cause.value}"
-    return any(e.identifier == identifier and e.status not in RUNNING_PLAN for e in view.escalations)
+    existing = next((e for e in view.escalations if e.identifier == identifier), None)
+    if missed_at is None or (existing is not None and existing.status not in RUNNING_PLAN):
+        return None
+    return existing is None, missed_at, standing.follow_up.occurrence, CAUSES.index(cause)
 
 
 def _resolved(view: View, standing: Standing, cause: Cause, standings: tuple[Standing, ...]) -> str:
@@ -152,6 +172,8 @@ def _resolved(view: View, standing: Standing, cause: Cause, standings: tuple[Sta
         return _taken_on(standing, standings)
     if cause is Cause.UNREACHABLE:
         return "" if _missed_at(view, standing, cause) else f"{standing.template.title} goes on"
+    if cause is Cause.COMPLETION and is_still_owed(view, standing):
+        return ""
     if follow_up.status is FollowUpStatus.FAILED:
         return "the attempt was made"
     if follow_up.status not in OPEN:

@@ -126,12 +126,20 @@ def _keep(
 def _replanned(
     view: View, stage: Stage, template: FollowUpTask, placement: Placement, latest: FollowUp
 ) -> datetime | None:
-    """The new due time where a criterion decides it and has changed. A date that people moved by hand is theirs."""
+    """The new due time where a criterion decides it and has changed. A date that people moved by hand is theirs.
+
+    A level that is raised late may ask for a time that is over: it is due now, and what is overdue already stays so.
+    Otherwise every rung of the ladder would fire at once, at people who could not have known.
+    """
     if template.due_in.criterion is None:
         return None
     due = complete_by_of(view, stage, template, placement, opened_at=latest.opened_at)
     ours = possible_times(view, stage, template, placement, opened_at=latest.opened_at)
-    return due if latest.complete_by != due and latest.complete_by in {None, *ours} else None
+    if latest.complete_by == due or latest.complete_by not in {None, *ours}:
+        return None
+    if due >= view.now:
+        return due
+    return view.now if latest.complete_by is None or latest.complete_by > view.now else None
 
 
 def _found_done(view: View, template: FollowUpTask, latest: FollowUp, done_at: datetime) -> Plan:

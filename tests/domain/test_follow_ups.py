@@ -177,12 +177,12 @@ def test_somebody_reaching_the_person_after_all_closes_it():
     assert life.escalations() == {"reach/1/unreachable": ("completed", 1)}
 
 
-def test_an_overdue_attempt_that_is_made_and_fails_hands_its_escalation_to_the_next():
+def test_an_overdue_attempt_that_is_made_and_fails_leaves_its_escalation_running():
     life = living(REACH).set("reach", "accepted").passes(hours=73).set("reach", "failed")
 
-    assert life.escalations() == {"reach/1/completion": ("completed", 1)}
+    assert life.escalations() == {"reach/1/completion": ("active", 1)}
     life.passes(hours=100)
-    assert life.escalations()["reach/2/acceptance"] == ("active", 3)
+    assert life.escalations() == {"reach/1/completion": ("active", 3)}, "the next attempt adds no second ladder"
 
 
 # --- criteria ---
