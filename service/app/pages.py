@@ -7,47 +7,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Callable
 from threading import Lock
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from service.app.overview import RESPONSE, Enrolled, Overview, page
 from service.app.settings import Settings
 from service.app.wiring import open_record
 from service.domain.vocabulary import OPEN
 from service.fhir import systems
 from service.fhir.read.elements import extension_value
-from service.fhir.references import codings, identifier_values, mappings
+from service.fhir.references import codings, identifier_values, mappings, reference_to
 from service.ports import FhirRecord, RecordFailure, Resource, Search
 
 KEEP_FOR = 5.0
 """Seconds for which a reading is shown again: a page that is reloaded must not load the record server."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Enrolled:
-    """One running enrolment, without the person."""
-
-    reference: str
-    pathway: str
-    stage: str
-    reached: str
-    unmet: tuple[str, ...]
-    missing: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Overview:
-    """What the page shows."""
-
-    enrolled: tuple[Enrolled, ...] = ()
-    follow_ups: Counter[str] = field(default_factory=Counter)
-    """Open follow-ups by timeliness."""
-    escalations: int = 0
-    problem: str = ""
 
 
 def pages(settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> APIRouter:
@@ -81,7 +57,7 @@ class _Reading:
             with open_record(self._settings, reading_only=True) as record:
                 return read_overview(record)
         except RecordFailure as failure:
-            return Overview(problem=f"The record cannot be read: {failure}")
+            return Overview(problem=f"The record cannot be read now. {failure}")
 
 
 def read_overview(record: FhirRecord) -> Overview:
@@ -104,18 +80,11 @@ def read_overview(record: FhirRecord) -> Overview:
     )
 
 
-def page(overview: Overview, base_url: str) -> str:
-    """The whole page as HTML."""
-    parts = [f'<p class="problem" role="alert">{escape(overview.problem)}</p>'] if overview.problem else []
-    parts += [_stages(overview.enrolled), _clocks(overview), _list(overview.enrolled, base_url)]
-    return _FRAME.format(body="\n".join(parts))
-
-
 def _enrolled(plan: Resource) -> Enrolled:
     value = (identifier_values(plan, systems.ENROLMENT) or [""])[0]
     extensions = mappings(plan.get("extension"))
     return Enrolled(
-        reference=f"CarePlan/{plan['id']}",
+        reference=reference_to(plan) or "",
         pathway=value.partition("/")[0],
         stage=str(extension_value(plan, systems.STAGE, "valueCode") or ""),
         reached=str(extension_value(plan, systems.STAGE_REACHED, "valueCode") or ""),
@@ -126,60 +95,4 @@ def _enrolled(plan: Resource) -> Enrolled:
 
 def _timeliness(task: Resource) -> str:
     found = [code for system, code in codings(task.get("businessStatus")) if system == systems.TIMELINESS]
-    return found[0] if found else "response to an escalation"
-
-
-def _stages(enrolled: Iterable[Enrolled]) -> str:
-    counts = Counter((e.pathway, e.stage) for e in enrolled)
-    held = Counter((e.pathway, e.stage) for e in enrolled if e.stage != e.reached)
-    rows = [(p, s, str(n), str(held[p, s])) for (p, s), n in sorted(counts.items())]
-    return _table("stages", "People on each stage", ("Pathway", "Stage", "People", "Held by a gate"), rows)
-
-
-def _clocks(overview: Overview) -> str:
-    rows = [(name, str(n)) for name, n in sorted(overview.follow_ups.items())]
-    rows.append(("running escalations", str(overview.escalations)))
-    return _table("clocks", "Open follow-ups", ("Standing", "Number"), rows)
-
-
-def _list(enrolled: Iterable[Enrolled], base_url: str) -> str:
-    rows = [
-        (f'<a href="{escape(base_url)}/{escape(e.reference)}">{escape(e.reference)}</a>', escape(e.pathway),
-         escape(e.stage), escape(", ".join(e.unmet)), str(e.missing))
-        for e in enrolled
-    ]  # fmt: skip
-    head = ("Enrolment", "Pathway", "Stage", "Unmet gates", "Missing fields")
-    return _table("worklist", "Worklist", head, rows, escaped=True)
-
-
-def _table(
-    name: str, title: str, head: Iterable[str], rows: Iterable[tuple[str, ...]], *, escaped: bool = False
-) -> str:
-    columns = "".join(f'<th scope="col">{escape(each)}</th>' for each in head)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{cell if escaped else escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    body = lines or '<tr><td colspan="9">None.</td></tr>'
-    return (
-        f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>'
-        f"<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></section>"
-    )
-
-
-_FRAME = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Throughline</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="refresh" content="15">
-<style>
-body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b2430;background:#fbfbf9}}
-h1{{font-size:1.6rem;margin-bottom:0}} h2{{font-size:1.1rem;margin-top:2rem}} p{{margin:.3rem 0}}
-table{{border-collapse:collapse;width:100%}} th,td{{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d9dde2}}
-th{{font-weight:600;color:#51606f}} .problem{{background:#fbe9e7;border-left:4px solid #b3261e;padding:.6rem}}
-nav a{{margin-right:1rem}} footer{{margin-top:3rem;color:#51606f;font-size:.9rem}}
-</style></head><body>
-<header><h1>Throughline</h1><p>Nobody falls between services.</p>
-<nav aria-label="Operations"><a href="/readyz">Readiness</a><a href="/metrics">Metrics</a><a href="/openapi.json">API</a></nav>
-</header><main>{body}</main>
-<footer>Read from the record just now. This page holds nothing about a person; the links lead into the record.</footer>
-</body></html>
-"""
+    return found[0] if found else RESPONSE

@@ -221,14 +221,35 @@ def _output(system: str, code: str, value: str) -> Mapping[str, Any]:
 
 
 def _named(resource: Resource) -> str:
-    kind, status = resource["resourceType"], resource.get("status", "")
-    for system in (systems.FOLLOW_UP, systems.ENROLMENT, systems.ESCALATION, systems.NOTICE):
+    """What a resource of ours says, without the part of its identifier that every line would repeat."""
+    for system, name in _NAMES.items():
         for value in identifier_values(resource, system):
-            owner = resource.get("owner", {}).get("display", "")
-            standing = resource.get("businessStatus", {}).get("text", "")
-            stage = next(
-                (e["valueCode"] for e in resource.get("extension", []) if e["url"] == systems.STAGE), ""
-            )
-            detail = ", ".join(part for part in (owner, standing, stage) if part)
-            return f"{kind} {value}: {status}" + (f" ({detail})" if detail else "")
+            what = " ".join(part for part in (name, _below_enrolment(value)) if part)
+            said = [resource.get("status", ""), *_details(resource)]
+            return f"{what}: {', '.join(part for part in said if part)}"
     return ""
+
+
+_NAMES = {
+    systems.FOLLOW_UP: "task",
+    systems.ENROLMENT: "ENROLMENT",
+    systems.ESCALATION: "ESCALATION",
+    systems.NOTICE: "message",
+}
+
+
+def _below_enrolment(identifier: str) -> str:
+    """`<pathway>/<Type>/<id>/<task>/<occurrence>[/<cause>[/<rung>]]` from the task on."""
+    return "/".join(identifier.split("/")[3:])
+
+
+def _details(resource: Resource) -> Iterator[str]:
+    codes = {e["url"]: e.get("valueCode", "") for e in resource.get("extension", [])}
+    stage, reached = codes.get(systems.STAGE), codes.get(systems.STAGE_REACHED)
+    if stage:
+        yield f"stage {stage}"
+    if reached and reached != stage:
+        yield f"held by a gate before {reached}"
+    yield resource.get("owner", {}).get("display", "")
+    yield resource.get("businessStatus", {}).get("text", "").lower()
+    yield from (f"to {person.get('display', '?')}" for person in resource.get("recipient", []))

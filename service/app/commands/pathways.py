@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from service.adapters.clocks import SystemClock
-from service.app.commands.printing import as_json, console, failures_in_words, settings_from, stop
+from service.app.commands.printing import as_json, console, failures_in_words, said, settings_from, stop
 from service.app.exits import Exit
 from service.app.practice import practice_of
 from service.app.settings import Settings
@@ -23,13 +24,17 @@ from service.pathways.library import Library, load_library
 from service.pathways.problems import Problem, Severity, render_problem
 
 pathways = typer.Typer(no_args_is_help=True, help="List, check, describe and simulate pathways.")
+Named = Annotated[str, typer.Argument(metavar="PATHWAY", help="As `throughline pathways list` names it.")]
 Folder = Annotated[Path | None, typer.Option("--mappings", help="The mappings folder.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @pathways.command("list")
 def list_(mappings: Folder = None, json: Json = False) -> None:
-    """Every pathway that can be used, with its version, stages and follow-ups."""
+    """Every pathway that can be used, with its version, stages and follow-ups.
+
+    Example: throughline pathways list --json
+    """
     with failures_in_words():
         library, _ = _library(mappings)
     rows = [_row(pathway) for pathway in library.pathways.values()]
@@ -67,16 +72,33 @@ def check(mappings: Folder = None, json: Json = False) -> None:
 
 
 @pathways.command()
-def describe(pathway: str, mappings: Folder = None) -> None:
-    """A pathway in plain language: stages, who does what by when, and from which source. Markdown with a picture."""
+def describe(
+    pathway: Named,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
+    ] = None,
+    mappings: Folder = None,
+) -> None:
+    """A pathway in plain language: stages, who does what by when, and from which source. Markdown with a picture.
+
+    Example: throughline pathways describe post-discharge-coordination --output pathway.md
+    """
     with failures_in_words():
         library, _ = _library(mappings)
-        typer.echo(describe_pathway(_named(library, pathway), library))
+        text = describe_pathway(_named(library, pathway), library)
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as failure:
+        stop(f"{output} cannot be written ({failure.strerror})", Exit.NOT_FOUND)
+    said(f"Written to {output}.")
 
 
 @pathways.command()
 def simulate(
-    pathway: str,
+    pathway: Named,
     case: Annotated[
         str | None, typer.Option("--case", help="Part of a case file's name; default: all.")
     ] = None,
@@ -85,7 +107,7 @@ def simulate(
 ) -> None:
     """Play worked cases on a simulated clock and show what would happen when. Status 1 when one does not hold.
 
-    Example: throughline pathways simulate post-discharge-coordination --case happy
+    Example: throughline pathways simulate post-discharge-coordination --case nobody-acts
     """
     with failures_in_words():
         library, folder = _library(mappings)
@@ -93,7 +115,9 @@ def simulate(
     runs = [run for path in case_files(folder / "pathways" / chosen.id) if _wanted(path, case)
             for run in [_played(path, chosen, library)]]  # fmt: skip
     if not runs:
-        stop(f"no worked case of {pathway} is named like {case!r}", Exit.NOT_FOUND)
+        known = ", ".join(path.stem for path in case_files(folder / "pathways" / chosen.id)) or "none yet"
+        like = f" named like {case!r}" if case else ""
+        stop(f"{pathway} has no worked case{like}; there are: {known}", Exit.NOT_FOUND)
     if json:
         as_json([_told(run) for run in runs])
     else:
@@ -150,14 +174,15 @@ def _played(path: Path, pathway: Pathway, library: Library) -> CaseRun:
 
 def _print(run: CaseRun) -> None:
     out = console()
-    out.print(f"\n[bold]{run.case.title}[/]  [dim]{run.case.file}[/]")
+    out.print(f"\n[bold]{escape(run.case.title)}[/]\n[dim]{escape(run.case.file)}[/]", soft_wrap=True)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
     for moment in run.moments:
         for number, event in enumerate(moment.events):
-            out.print(
-                f"  [dim]{moment.at:%a %Y-%m-%d %H:%M}[/]  {event}" if number == 0 else f"{' ' * 24}{event}"
-            )
+            table.add_row("" if number else f"  {moment.at:%a %Y-%m-%d %H:%M}", escape(event))
+    out.print(table)
     for mismatch in run.mismatches:
-        out.print(f"  [bold red]✗[/] {mismatch}")
+        out.print(f"  [bold red]✗[/] {escape(str(mismatch))}", soft_wrap=True)
     if not run.mismatches:
         out.print("  [green]✓ as expected[/]")
 
@@ -177,7 +202,7 @@ def _row(pathway: Pathway) -> dict[str, Any]:
         "version": pathway.version,
         "status": pathway.status,
         "stages": len(pathway.stages),
-        "follow-ups": sum(len(stage.tasks) for stage in pathway.stages),
+        "follow_ups": sum(len(stage.tasks) for stage in pathway.stages),
         "title": pathway.title,
     }
 
