@@ -20,6 +20,7 @@ DISPOSITION = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 CONTACT_KIND = "https://throughline.example/fhir/CodeSystem/contact-kind"
 
 DEPRESSION = (ICD_10_CM, "F33.2")
+BROKEN_BONE = (ICD_10_CM, "S52.501A")
 HOME = (DISPOSITION, "home")
 AGAINST_ADVICE = (DISPOSITION, "aadvice")
 RISK_LEVELS = {"high": "LA9193-9", "moderate": "LA6751-7", "low": "LA9194-7"}

@@ -219,6 +219,13 @@ class Record:
         found = [(int(p[6]), t) for p, t in named if len(p) == 7 and "/".join(p[3:6]) == about]
         return [FollowUp(t) for _, t in sorted(found, key=lambda each: each[0])]
 
+    def versions(self, person: str) -> dict[str, int]:
+        """How often each of Throughline's resources about the person was written, by anybody."""
+        ours = (
+            r for kind in ABOUT for r in self._about(person, kind) if any(_identifier(r, s) for s in OURS)
+        )
+        return {f"{r['resourceType']}/{r['id']}": int(r["meta"]["versionId"]) for r in ours}
+
     # --- the trail
 
     def provenance(self, person: str) -> list[Json]:

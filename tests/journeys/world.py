@@ -5,6 +5,7 @@ Catch-up is switched off after the start, so whatever happens in a journey was h
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -91,6 +92,19 @@ class World:
     def notifications(self) -> int:
         """How many notifications the web process has stored."""
         return int(sum(float(count) for count in STORED.findall(self._web.get("/metrics").text)))
+
+    def notifications_after_settling(self) -> int:
+        self.settle()
+        return self.notifications()
+
+    def looks(self) -> tuple[int, int]:
+        """How often somebody was looked at and something was written, and how often nothing was (at level DEBUG)."""
+        self.settle()
+        lines = [
+            json.loads(line) for line in self._processes.output("worker").splitlines() if line.startswith("{")
+        ]
+        said = [line["says"] for line in lines if line["logger"] == "service.flow.reconcile"]
+        return said.count("decided"), said.count("nothing to write")
 
     def _something_changed(self) -> None:
         self._unsettled = True
