@@ -55,6 +55,8 @@ class Supervisor:
     log_dir: Path
     told: Callable[[str], None]
     servers: Mapping[str, Watched] = field(default_factory=dict)
+    longest_pause: float = LONGEST_PAUSE
+    """Seconds between the end of a process that keeps ending and its next start."""
     _children: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -148,7 +150,7 @@ class Supervisor:
         if process is not None and process.poll() is not None:
             if now - child.started > STABLE_AFTER:
                 child.restarts = 0
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**child.restarts)
+            pause = min(self.longest_pause, FIRST_PAUSE * 2**child.restarts)
             child.restarts += 1
             child.ended += 1
             child.not_before, child.process = now + pause, None

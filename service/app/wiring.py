@@ -75,7 +75,12 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
     with connect(settings.need("redis_url")) as client:
         try:
             yield Queue(
-                inbox=RedisInbox(client, keys, consumer=f"{socket.gethostname()}-{os.getpid()}"),
+                inbox=RedisInbox(
+                    client,
+                    keys,
+                    consumer=f"{socket.gethostname()}-{os.getpid()}",
+                    left_behind_after=settings.lease,
+                ),
                 index=RedisWorkIndex(client, keys, lease=settings.lease),
                 dead_letters=RedisDeadLetters(client, keys),
                 watermarks=RedisWatermarks(client, keys),
