@@ -5,7 +5,7 @@ Pure; never changes the resource it is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from service.ports import Resource
@@ -17,7 +17,9 @@ _HOLLOW = object()
 
 def full_urls(resource: Resource) -> frozenset[str]:
     """Every `urn:uuid:` that a Reference of the resource (or of its contained resources) points to."""
-    return frozenset(_pointed_to(resource))
+    found: set[str] = set()
+    _collect(resource, found)
+    return frozenset(found)
 
 
 def resolved(resource: Resource, known: Mapping[str, str]) -> dict[str, Any]:
@@ -36,16 +38,19 @@ def without(resource: Resource, unknown: Collection[str]) -> dict[str, Any]:
     return copy
 
 
-def _pointed_to(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+def _collect(value: Any, found: set[str]) -> None:
+    # Every write of every resource passes here: the classes that JSON gives are asked for before abstract ones.
+    if value.__class__ is str:
+        return
+    if value.__class__ is dict or isinstance(value, Mapping):
         target = value.get("reference")
         if isinstance(target, str) and target.startswith("urn:uuid:"):
-            yield target
+            found.add(target)
         for each in value.values():
-            yield from _pointed_to(each)
+            _collect(each, found)
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _pointed_to(each)
+            _collect(each, found)
 
 
 def _resolved(value: Any, known: Mapping[str, str]) -> Any:
