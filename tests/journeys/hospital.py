@@ -9,7 +9,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.builders import ACT_CODE, Json, a_condition, a_patient, an_appointment, an_encounter, coded
+from tests.builders import (
+    ACT_CODE,
+    Json,
+    a_care_team,
+    a_condition,
+    a_patient,
+    an_appointment,
+    an_encounter,
+    coded,
+)
 from tests.journeys.fhir_server import FhirServer
 
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -50,6 +59,16 @@ class Hospital:
     def names(self) -> list[str]:
         """Family names; none of them may turn up in a log."""
         return [patient["name"][0]["family"] for patient in self._people.values()]
+
+    def names_care_team(self, person: str, **members: str) -> None:
+        """A CareTeam `<person>-team`: member of staff -> role."""
+        team = a_care_team(
+            *((f"Practitioner/{member}", role) for member, role in members.items()),
+            logical_id=f"{person}-team",
+            subject={"reference": f"Patient/{person}"},
+            meta=None,
+        )
+        self._arrives(person, team)
 
     def notes_death(self, person: str) -> None:
         self.registers(person, deceasedDateTime=self._now().isoformat())

@@ -198,8 +198,15 @@ def test_one_call_is_refused_one_comes_late_and_one_person_cannot_be_reached(wor
     paperwork = (
         "confirm-receipt", "review-discharge-plan", "confirm-appointments", "check-medication-access", "review-clinical-needs",
     )  # fmt: skip
+    world.hospital.names_care_team("rae", toby="transition-coordinator", lena="pathway-lead")
     for person in ("rae", "lou", "una"):
         world.hospital.discharges(person)
+    # Who is named around the person comes before who has the role at the clinic.
+    assert record.follow_up("rae", "contact-person").task["owner"]["reference"] == "Practitioner/toby"
+    assert (
+        record.follow_up("lou", "contact-person").task["owner"]["reference"] == "PractitionerRole/tess-role"
+    )
+    assert "accountable-pathway-lead" not in record.enrolment("rae").missing
     world.until("2026-03-06 16:40")
     for person in ("rae", "lou", "una"):
         clinic.completes(person, *paperwork)
@@ -210,7 +217,7 @@ def test_one_call_is_refused_one_comes_late_and_one_person_cannot_be_reached(wor
     # Rae: refused, so somebody else is asked and the lead is told, until the other one takes it on.
     clinic.rejects("rae", "contact-person", "On leave from tomorrow")
     asked = record.follow_up("rae", "contact-person")
-    assert (asked.occurrence, asked.status, asked.owner) == (2, "requested", "Toby Grell")
+    assert (asked.occurrence, asked.status, asked.owner) == (2, "requested", "Tess Okafor")
     refusal = record.escalation("rae", "contact-person/1/refusal")
     assert (refusal.status, refusal.told) == ("active", [("Fri 06 16:40", "Lena Hofstad", "urgent")])
     assert refusal.support[0].startswith("Try another number")
