@@ -20,6 +20,7 @@ from service.app.wiring import (
 )
 from service.domain.measures import MeasureCount, count
 from service.domain.vocabulary import Reference
+from service.fhir.notification_body import NotificationProblem
 from service.fhir.parked import unpacked
 from service.fhir.read import read_person
 from service.fhir.searches import people_of, person_searches
@@ -115,15 +116,36 @@ def parked(settings: Settings) -> list[DeadLetter]:
         return list(queue.dead_letters.list())
 
 
-def retry_letters(settings: Settings, letter_id: str) -> int:
-    """Put one letter, or with `all` every one, back to where it came from; how many there were."""
+@dataclass(frozen=True, kw_only=True)
+class Retried:
+    """What came of trying parked work again."""
+
+    tried: int
+    unreadable: tuple[str, ...]
+    """Ids of letters that hold nothing that could be tried; they stay where they are."""
+
+
+def retry_letters(settings: Settings, letter_id: str) -> Retried:
+    """Put one letter, or with `all` every one, back to where it came from. NotNamedRight when there is none."""
     with open_queue(settings) as queue:
         wanted = [letter for letter in queue.dead_letters.list() if letter_id in (letter.id, "all")]
+        if not wanted and letter_id != "all":
+            message = (
+                f"no dead letter has the id {letter_id[:80]!r}; `throughline dead-letters list` shows them"
+            )
+            raise NotNamedRight(message)
+        unreadable = []
         for letter in wanted:
-            _put_back(queue, letter)  # before it is taken away: doing it twice does no harm, losing it would
+            try:
+                _put_back(
+                    queue, letter
+                )  # before it is taken away: doing it twice does no harm, losing it would
+            except NotificationProblem:
+                unreadable.append(letter.id)
+                continue
             queue.dead_letters.take(letter.id)
         _ring(queue)
-    return len(wanted)
+    return Retried(tried=len(wanted) - len(unreadable), unreadable=tuple(unreadable))
 
 
 def _put_back(queue: Queue, letter: DeadLetter) -> None:

@@ -82,7 +82,7 @@ def read_overview(record: FhirRecord) -> Overview:
 
 def _enrolled(plan: Resource) -> Enrolled:
     value = (identifier_values(plan, systems.ENROLMENT) or [""])[0]
-    extensions = mappings(plan.get("extension"))
+    extensions = list(mappings(plan.get("extension")))
     return Enrolled(
         reference=reference_to(plan) or "",
         pathway=value.partition("/")[0],

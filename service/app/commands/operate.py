@@ -233,10 +233,10 @@ def retry(
     from service.app.by_hand import retry_letters
 
     with failures_in_words():
-        tried = retry_letters(settings_from(redis_url=redis), letter)
-    if not tried and letter != "all":
-        stop(f"no dead letter has the id {letter!r}", Exit.NOT_FOUND)
+        done = retry_letters(settings_from(redis_url=redis), letter)
     if json:
-        as_json({"tried": tried})
-    else:
-        said(f"{tried} tried again.")
+        as_json(vars(done))
+        return
+    said(f"{done.tried} tried again.")
+    for each in done.unreadable:
+        said(f"{each} holds nothing that could be tried again and stays where it is.")

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from service.adapters.clocks import ClockFileProblem
 from service.adapters.embedded import EmbeddedServerFailed
 from service.app.by_hand import NotNamedRight
 from service.app.demo.failing import StoryFailed
@@ -27,6 +28,7 @@ from service.ports import InboxUnavailable, RecordFailure
 
 FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (SettingsProblem, Exit.SETTINGS),
+    (ClockFileProblem, Exit.SETTINGS),
     (MappingsProblem, Exit.MAPPINGS),
     (SubscriptionsProblem, Exit.MAPPINGS),
     (NotNamedRight, Exit.NOT_FOUND),

@@ -1,0 +1,216 @@
+"""The command line as a new user meets it, wrong ways included: one line that says what to do, and a documented status."""
+
+import json
+import logging
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from service.app.cli import EXITS, make_cli
+from service.app.exits import MEANING, Exit
+
+NOWHERE = "http://127.0.0.1:1/fhir"
+BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
+COMMANDS = (
+    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
+    "pathways describe", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
+    "dead-letters list", "dead-letters retry",
+)  # fmt: skip
+
+
+def throughline(*arguments, **environment):
+    """Runs a command with only these settings; patience with a silent server is short."""
+    cleared = {name: None for name in os.environ if name.startswith("THROUGHLINE_")}
+    given = {"THROUGHLINE_LEASE_SECONDS": "5", "COLUMNS": "200"} | environment
+    result = CliRunner().invoke(make_cli(), [str(each) for each in arguments], env=cleared | given)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """Commands that stay set up the logging of their process; here they share ours."""
+    before = list(logging.getLogger().handlers)
+    yield
+    logging.getLogger().handlers = before
+
+
+def folder_of(files, folder: Path) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command):
+    shown = throughline(*command.split(), "--help")
+    assert shown.exit_code == 0
+    assert "Example: " in shown.output
+    assert f"throughline {command}" in shown.output.replace("\n", " ")
+
+
+def test_every_command_is_looked_at_here():
+    group = typer.main.get_command(make_cli())
+    names = set()
+    for name, command in group.commands.items():
+        below = getattr(command, "commands", None)
+        names |= {f"{name} {each}" for each in below} if below else {name}
+    assert names == set(COMMANDS)
+
+
+def test_each_exit_status_is_explained_once():
+    assert set(MEANING) == set(Exit)
+    assert all(f"{status.value} {MEANING[status]}" in EXITS for status in Exit)
+
+
+def test_numbers_of_exit_statuses_never_change():
+    assert {status.name: status.value for status in Exit} == {
+        "OK": 0, "NOT_AS_IT_SHOULD_BE": 1, "USAGE": 2, "SETTINGS": 3, "FHIR_SERVER": 4, "REDIS": 5, "MAPPINGS": 6,
+        "NOT_STARTED": 7, "NOT_FOUND": 8, "INTERRUPTED": 130,
+    }  # fmt: skip
+
+
+def test_the_version_is_one_line():
+    shown = throughline("--version")
+    assert (shown.exit_code, shown.output.split()[0]) == (0, "throughline")
+
+
+GOLDEN = [
+    (("up",), Exit.SETTINGS, "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR R4 server, e.g. https://fhir.example.org/r4."),
+    (("up", "--fhir", "ftp://x"), Exit.SETTINGS, "--fhir cannot be 'ftp://x': set it to the base address of a FHIR R4 server, e.g. https://fhir.example.org/r4."),
+    (("up", "--fhir", NOWHERE, "--port", "99999"), Exit.SETTINGS, "--port cannot be '99999': set it to a port number, e.g. 8080."),
+    (("dead-letters", "list", "--redis", "redis://:hidden@"), Exit.SETTINGS, "--redis has a value that cannot be used: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
+    (("dead-letters", "list"), Exit.SETTINGS, "THROUGHLINE_REDIS_URL is missing: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
+    (("worker",), Exit.SETTINGS, "THROUGHLINE_REDIS_URL is missing: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
+    (("web",), Exit.SETTINGS, "THROUGHLINE_SECRET_KEY is missing: set it to a long random text, e.g. <at least 32 characters>."),
+    (("subscriptions", "plan", "--fhir", NOWHERE), Exit.SETTINGS, "THROUGHLINE_PUBLIC_URL is missing: set it to the address at which the FHIR server reaches Throughline, e.g. https://throughline.example.org."),
+    (("reconcile",), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
+    (("reconcile", "--person", "Patient/1", "--all"), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
+    (("reconcile", "--person", "Ada", "--fhir", NOWHERE), Exit.NOT_FOUND, "a person is named by type and id, as in Patient/123, not 'Ada'"),
+    (("measures", "--pathway", "nope", "--fhir", NOWHERE), Exit.NOT_FOUND, "there is no pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
+    (("pathways", "describe", "nope"), Exit.NOT_FOUND, "there is no usable pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
+    (("pathways", "list", "--mappings", "/nowhere"), Exit.NOT_FOUND, "there is no mappings folder at /nowhere: name one with --mappings"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "status", "sentence"), GOLDEN, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")  # fmt: skip
+def test_what_is_wrong_is_one_line_that_says_what_to_do(arguments, status, sentence):
+    shown = throughline(*arguments)
+    assert (shown.exit_code, shown.stderr) == (status, f"throughline: {sentence}\n")
+    assert "hidden" not in shown.output
+
+
+@pytest.mark.parametrize("arguments", [("reconcile", "--person", "Patient/1"), ("measures",)], ids="-".join)
+def test_an_unreachable_fhir_server_has_a_status_of_its_own(arguments):
+    shown = throughline(*arguments, "--fhir", NOWHERE)
+    assert shown.exit_code == Exit.FHIR_SERVER
+    assert shown.stderr.endswith(
+        "(ConnectError). Check that it runs and that THROUGHLINE_FHIR_BASE_URL is right; try again later.\n"
+    )
+
+
+def test_an_unreachable_redis_has_a_status_of_its_own():
+    shown = throughline("dead-letters", "list", "--redis", "redis://127.0.0.1:1/0")
+    assert shown.exit_code == Exit.REDIS
+    assert "check that Redis runs" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("up", "--fhir", NOWHERE), ("reconcile", "--person", "Patient/1", "--fhir", NOWHERE)]
+)
+def test_broken_pathways_stop_before_anything_starts(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    broken = folder_of(BROKEN, tmp_path / "mappings")
+    shown = throughline(*arguments, THROUGHLINE_MAPPINGS_DIR=str(broken))
+    assert shown.exit_code == Exit.MAPPINGS
+    assert "See each with its line: throughline pathways check" in shown.stderr
+    assert not (tmp_path / ".throughline").exists()
+
+
+def test_check_shows_broken_pathways_and_ends_with_status_1(tmp_path):
+    broken = folder_of(BROKEN, tmp_path)
+    shown = throughline("pathways", "check", "--mappings", broken)
+    assert shown.exit_code == Exit.NOT_AS_IT_SHOULD_BE
+    assert "pathways/broken/pathway.yaml:" in shown.output
+    found = json.loads(throughline("pathways", "check", "--mappings", broken, "--json").stdout)
+    assert any(problem["severity"] == "error" for problem in found)
+
+
+def test_a_pathway_is_described_into_a_file(tmp_path):
+    path = tmp_path / "pathway.md"
+    shown = throughline("pathways", "describe", "crisis-to-outpatient", "--output", path)
+    assert shown.exit_code == 0
+    assert path.read_text("utf-8").startswith("# Crisis to outpatient follow-up")
+    refused = throughline("pathways", "describe", "crisis-to-outpatient", "-o", tmp_path / "no" / "such.md")
+    assert refused.exit_code == Exit.NOT_FOUND
+    assert refused.stderr.endswith("such.md cannot be written (No such file or directory)\n")
+
+
+def test_a_simulation_reads_as_a_story_and_as_json():
+    told = throughline("pathways", "simulate", "post-discharge-coordination", "--case", "nobody-acts")
+    assert told.exit_code == 0
+    assert "task contact-person/1: requested, Tess, waiting to be accepted" in told.stdout
+    assert "✓ as expected" in told.stdout
+    [run] = json.loads(
+        throughline("pathways", "simulate", "post-discharge-coordination", "--case", "nobody-acts", "--json").stdout
+    )  # fmt: skip
+    assert run["mismatches"] == []
+    assert run["timeline"][0]["at"] == "2026-03-06T16:45:00-07:00"
+
+
+def test_a_case_that_does_not_exist_is_answered_with_those_that_do():
+    shown = throughline("pathways", "simulate", "crisis-to-outpatient", "--case", "nix")
+    assert shown.exit_code == Exit.NOT_FOUND
+    assert "has no worked case named like 'nix'; there are: " in shown.stderr
+    assert "nobody-acts" in shown.stderr
+
+
+def test_doctor_speaks_json_and_ends_with_status_1_when_something_must_be_mended():
+    shown = throughline("doctor", "--json")
+    assert shown.exit_code == Exit.NOT_AS_IT_SHOULD_BE
+    found = json.loads(shown.stdout)
+    assert found[0] == {
+        "about": "settings",
+        "outcome": "bad",
+        "sentence": "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
+        "remedy": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4.",
+    }
+
+
+@pytest.mark.parametrize("command", ["up", "web", "demo"])
+def test_a_taken_port_is_named_with_the_option_that_changes_it(command, tmp_path):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        options = ["--port", str(port)] + ([] if command == "web" else ["--state-dir", str(tmp_path / "new")])
+        shown = throughline(
+            command,
+            *options,
+            THROUGHLINE_FHIR_BASE_URL=NOWHERE,
+            THROUGHLINE_REDIS_URL="redis://127.0.0.1:1/0",
+            THROUGHLINE_SECRET_KEY="0123456789abcdef",
+        )
+    assert shown.exit_code == Exit.NOT_STARTED
+    assert shown.stderr == (
+        f"throughline: Port {port} on 127.0.0.1 is taken by another program. Choose another one, e.g. --port {port + 1}.\n"
+    )
+
+
+def test_a_foreign_address_is_refused_in_words(tmp_path):
+    shown = throughline("up", "--fhir", NOWHERE, "--host", "192.0.2.1", "--state-dir", tmp_path)
+    assert shown.exit_code == Exit.NOT_STARTED
+    assert "This machine cannot listen at 192.0.2.1." in shown.stderr
+
+
+@pytest.mark.parametrize(("command", "options"), [("up", ["--fhir", NOWHERE]), ("demo", [])])
+def test_a_state_folder_that_cannot_be_made_is_named_with_its_option(command, options, tmp_path):
+    (tmp_path / "file").touch()
+    shown = throughline(command, *options, "--state-dir", tmp_path / "file" / "state")
+    assert shown.exit_code == Exit.NOT_STARTED
+    assert shown.stderr.endswith("Name one that may be written with --state-dir.\n")
