@@ -115,7 +115,8 @@ class Bare:
 
 def seed(http: httpx.Client, base_url: str, resources: list[Any]) -> None:
     entries = [
-        {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}} for r in resources
+        {"resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
+        for r in resources
     ]
     for start in range(0, len(entries), 50):
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries[start : start + 50]}
@@ -169,7 +170,11 @@ def measure() -> tuple[float, float, list[float], int]:
         pool = stack.enter_context(ThreadPoolExecutor(THREADS))
         set_clock(folder / "clock", NOW)
         work, _ = stack.enter_context(open_work(settings_for(fhir.base_url, redis.url, folder / "clock")))
-        seed(http, fhir.base_url, [*staff(), *discharged("first-000000", NOW), *discharged("model-000000", NOW)])
+        seed(
+            http,
+            fhir.base_url,
+            [*staff(), *discharged("first-000000", NOW), *discharged("model-000000", NOW)],
+        )
         script = taken_down(fhir.base_url, "first-000000", "model-000000")
         bare = Bare()
         ours, floors = [], []

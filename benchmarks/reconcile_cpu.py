@@ -36,6 +36,7 @@ from service.ports import Capabilities, Resource, Search
 PEOPLE, ROUNDS = 12, 15
 MOST_MS, MOST_MS_PER_WRITE = 3.0, 2.0
 SILENCE = timedelta(days=9)
+OTHERS, MOST_GROWTH = 2_000, 1.25
 
 
 @dataclass
@@ -227,6 +228,7 @@ def rows() -> Iterator[Row]:
             budget=f"<= {MOST_MS_PER_WRITE:.0f} ms",
             holds=more <= MOST_MS_PER_WRITE,
         )
+    yield _growth(shipped)
     town = Town(fifteen(shipped, enrolling=True), discharged)
     town.settle()
     everywhere = looks(town)
@@ -234,6 +236,23 @@ def rows() -> Iterator[Row]:
         f"… 15 pathways, {everywhere.enrolments:.0f} of them running for each person",
         everywhere,
         budget=False,
+    )
+
+
+def _growth(held: Practice) -> Row:
+    alone, among = Town(held, discharged), Town(held, discharged, others=OTHERS)
+    alone.settle()
+    among.settle()
+    small, large = looks(alone), looks(among)
+    assert small.resources == large.resources, "more was read because others are enrolled"
+    growth = large.own / small.own
+    return Row(
+        what=f"look that changes nothing, with {OTHERS:,} other people in the record ({large.resources:.0f} resources read)",
+        measured=f"{large.own:.2f} ms",
+        floor=f"{small.own:.2f} ms with nobody else",
+        ratio=growth,
+        budget=f"ratio <= {MOST_GROWTH}",
+        holds=growth <= MOST_GROWTH,
     )
 
 
