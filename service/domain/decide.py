@@ -21,6 +21,7 @@ from service.domain.owners import known_holder, resolve_owner
 from service.domain.pathway import Pathway
 from service.domain.place import Placement, place, stage_named
 from service.domain.planned import Plan
+from service.domain.standing import CUT_OFF
 from service.domain.view import View, view_of
 from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference, RoleId, VarianceKind
 
@@ -40,6 +41,9 @@ def decide_all(pathways: Sequence[Pathway], record: PersonRecord, now: datetime)
 
 def decide(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: datetime) -> Decision:
     """What should be written for one enrolment (on the record already, or made by `begin`)."""
+    before = enrolment
+    if enrolment.status not in RUNNING_PLAN:
+        enrolment = _taken_up_again(enrolment, now)
     situation = Situation(now=now, anchor=enrolment.anchor, started_at=enrolment.started_at)
     view = view_of(pathway, enrolment.identifier, situation, record, enrolment.history)
     ended = _ended_because(enrolment, record)
@@ -52,11 +56,32 @@ def decide(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: da
         return _end(
             view, enrolment, record, placement=placement, status=PlanStatus.COMPLETED, because=stage.title
         )
-    return _go_on(view, enrolment, record, placement)
+    return _go_on(view, enrolment, record, placement, before)
 
 
 def _running(pathway: Pathway, record: PersonRecord) -> list[Enrolment]:
-    return [e for e in record.enrolments if e.pathway == pathway.id and e.status in RUNNING_PLAN]
+    mine = [e for e in record.enrolments if e.pathway == pathway.id]
+    return [e for e in mine if e.status in RUNNING_PLAN or _end_was_taken_back(e, record)]
+
+
+def _end_was_taken_back(enrolment: Enrolment, record: PersonRecord) -> bool:
+    """We ended it early for a reason of the record (death, a void anchor), and the record no longer says so.
+
+    A CarePlan that people revoked, or whose anchor is not to be seen, stays as it is.
+    """
+    if enrolment.status is not PlanStatus.REVOKED or not enrolment.ended_reason:
+        return False
+    is_there = any(fact.reference == enrolment.anchor for fact in record.facts)
+    return is_there and not _ended_because(enrolment, record)
+
+
+def _taken_up_again(enrolment: Enrolment, now: datetime) -> Enrolment:
+    reason = f"it had ended because {enrolment.ended_reason}; the record was corrected, so it goes on"
+    corrected = Variance(
+        kind=VarianceKind.ENDED_EARLY, subject=f"revision-{enrolment.revision}", at=now, reason=reason
+    )
+    variances = (*enrolment.variances, corrected)
+    return replace(enrolment, status=PlanStatus.ACTIVE, ended_reason="", variances=variances)
 
 
 def _person_ended(record: PersonRecord) -> bool:
@@ -74,13 +99,15 @@ def _ended_because(enrolment: Enrolment, record: PersonRecord) -> str:
     return ""
 
 
-def _go_on(view: View, enrolment: Enrolment, record: PersonRecord, placement: Placement) -> Decision:
+def _go_on(
+    view: View, enrolment: Enrolment, record: PersonRecord, placement: Placement, before: Enrolment
+) -> Decision:
     work = _work(view, enrolment, record.roster, placement)
     variances = (*work.made.variances, *_unowned(view, work.unowned))
     wanted = _wanted(view, enrolment, record.roster, work.placement, variances, work.made)
     return _decision(
         view,
-        enrolment,
+        before,
         wanted,
         Decision(
             enrolment=wanted,
@@ -140,7 +167,7 @@ def _end(
     because: str,
 ) -> Decision:
     """Close the enrolment: what is still open is cancelled with the reason, nothing is silently dropped."""
-    reason = f"the pathway ended: {because}"
+    reason = f"{CUT_OFF}{because}"
     closed = ladders.close_all(view, reason)
     kept = _responses(closed.changes)
     finished = follow_ups.close_all(view, reason)

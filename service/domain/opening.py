@@ -12,7 +12,7 @@ from service.domain.owners import Ownership, known_holder, resolve_owner
 from service.domain.pathway import FollowUpTask, Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks
-from service.domain.standing import refused, standings_of, timeliness
+from service.domain.standing import cut_off, refused, standings_of, timeliness
 from service.domain.view import View
 from service.domain.vocabulary import FollowUpStatus, Reference, RoleId, VarianceKind
 
@@ -74,7 +74,7 @@ def open_again(
 
 def ask_again_from(view: View, template: FollowUpTask, latest: FollowUp) -> datetime | None:
     """From when a closed follow-up must be asked for again; None when it need not."""
-    if refused(latest) or latest.status is FollowUpStatus.ENTERED_IN_ERROR:
+    if refused(latest) or cut_off(latest) or latest.status is FollowUpStatus.ENTERED_IN_ERROR:
         return latest.changed_at
     if latest.status is FollowUpStatus.FAILED and _failed(view, template) < template.attempts:
         every = template.attempt_every

@@ -13,7 +13,7 @@ from service.domain.owners import is_held
 from service.domain.pathway import FollowUpTask, Stage
 from service.domain.place import Placement, position
 from service.domain.planned import Plan, future_clocks, together
-from service.domain.standing import standings_of, timeliness
+from service.domain.standing import cut_off, standings_of, timeliness
 from service.domain.view import View, misses_of
 from service.domain.vocabulary import OPEN, FollowUpStatus, Reference, RoleId, VarianceKind
 
@@ -184,7 +184,7 @@ def _lateness(template: FollowUpTask, occurrences: list[FollowUp]) -> list[Varia
             reason=f.reason or "",
         )
         for f in occurrences
-        if f.status is FollowUpStatus.CANCELLED and f.reason
+        if f.status is FollowUpStatus.CANCELLED and f.reason and not cut_off(f)
     ]
 
 

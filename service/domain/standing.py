@@ -13,6 +13,9 @@ from service.domain.vocabulary import AWAITING_ACCEPTANCE, FollowUpStatus, Timel
 HOLD_LIMIT = timedelta(days=3)
 """A follow-up on hold pauses its clock; an obligation is not given up by pausing, so the pause itself is bounded."""
 
+CUT_OFF = "the pathway ended: "
+"""How the reason begins with which what is open at the end of an enrolment is cancelled."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -52,6 +55,11 @@ def refused(follow_up: FollowUp) -> bool:
     if follow_up.status is FollowUpStatus.CANCELLED:
         return not follow_up.reason
     return follow_up.status is FollowUpStatus.REJECTED
+
+
+def cut_off(follow_up: FollowUp) -> bool:
+    """Cancelled by this software because its enrolment ended; needed again when that end is taken back."""
+    return follow_up.status is FollowUpStatus.CANCELLED and CUT_OFF in (follow_up.reason or "")
 
 
 def standings_of(

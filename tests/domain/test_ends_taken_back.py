@@ -1,0 +1,57 @@
+"""An end that the record takes back: the discharge was cancelled by mistake, the person is alive after all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from service.domain.vocabulary import PlanStatus
+from tests.domain.an_imaginary_record import World, world
+from tests.domain.builders import NOW, discharge, later, pathway, record
+
+
+def cancelled() -> World:
+    return world(pathway(), record(discharge()), NOW).passes(hours=2).told(discharge(void=True))
+
+
+def test_a_discharge_cancelled_by_mistake_goes_on_with_its_follow_ups():
+    life = cancelled()
+    assert life.enrolment.status is PlanStatus.REVOKED
+    life.told(discharge())
+
+    assert life.enrolment.status is PlanStatus.ACTIVE
+    assert life.enrolment.ended_reason == ""
+    assert life.follow_ups() == {"contact/1": "cancelled", "contact/2": "requested"}
+    assert life.follow_up("contact", 2).complete_by == life.follow_up("contact").complete_by
+    assert [kind for kind, _ in life.variances()] == ["ended-early"]
+
+
+def test_taking_it_back_settles():
+    life = cancelled().told(discharge())
+    revision = life.enrolment.revision
+
+    assert life.wake().enrolment.revision == revision
+
+
+def test_a_death_recorded_by_mistake_is_taken_back():
+    life = world(pathway(), record(discharge()), NOW)
+    life.record = replace(life.record, deceased_at=later(hours=1))
+    assert life.wake().enrolment.status is PlanStatus.REVOKED
+    life.record = replace(life.record, deceased_at=None)
+
+    assert life.wake().enrolment.status is PlanStatus.ACTIVE
+    assert life.follow_ups() == {"contact/1": "cancelled", "contact/2": "requested"}
+
+
+def test_a_plan_that_people_revoked_stays_revoked():
+    life = world(pathway(), record(discharge()), NOW)
+    revoked = replace(life.enrolment, status=PlanStatus.REVOKED)
+    life.record = replace(life.record, enrolments=(revoked,))
+
+    assert life.wake().enrolment.status is PlanStatus.REVOKED
+
+
+def test_a_cancelled_discharge_that_was_merely_not_read_stays_ended():
+    life = cancelled()
+    life.record = replace(life.record, facts=())
+
+    assert life.wake().enrolment.status is PlanStatus.REVOKED
