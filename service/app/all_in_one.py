@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.adapters.clocks import SystemClock
 from service.adapters.waiting import wait_until
-from service.app.examination import open_subscriptions
+from service.app.examination import impatient, open_subscriptions
 from service.app.orderly_end import orderly_end, wait_for_interrupt
 from service.app.settings import FILE_VARIABLE, Settings
 from service.app.state_folder import SETTINGS, held
@@ -63,7 +63,7 @@ class _Asking:
     """Asks once per call; done when the server has answered, whatever it said."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings = impatient(settings)
         self.steps: list[Step] = []
         self.failure: RecordFailure | None = None
 

@@ -43,7 +43,7 @@ def subscription_states(settings: Settings) -> list[State]:
 
 def examine_installation(settings: Settings) -> Iterator[Finding]:
     """Everything `doctor` finds."""
-    client = make_client(_impatient(settings)) if settings.fhir_base_url else None
+    client = make_client(impatient(settings)) if settings.fhir_base_url else None
     try:
         yield from examine(
             Examined(
@@ -71,7 +71,7 @@ def needed_searches(library: Library, settings: Settings) -> Sequence[Search]:
     return [enrolment_search(nobody), *about]
 
 
-def _impatient(settings: Settings) -> Settings:
+def impatient(settings: Settings) -> Settings:
     """Somebody sits and waits: an unreachable server is given up on after a few seconds."""
     return settings.model_copy(update={"lease_seconds": 9})
 
@@ -89,7 +89,7 @@ def _parked(settings: Settings) -> int:
 def _subscription_sentences(settings: Settings) -> Iterator[tuple[bool, str]]:
     if settings.public_url is None or settings.secret_key is None:
         return  # said already among the settings
-    with open_subscriptions(_impatient(settings), reading_only=True) as ours:
+    with open_subscriptions(impatient(settings), reading_only=True) as ours:
         states = ours.status(_NeverHeard())
     watched = [state.name for state in states if state.status == "active"]
     yield bool(watched), f"{len(watched)} of {len(states)} subscriptions are active on the FHIR server."

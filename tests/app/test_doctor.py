@@ -1,7 +1,7 @@
 """What `doctor` says: plain words, each with what to do, for the ways in which installations are wrong."""
 
 import shutil
-from datetime import timedelta
+from datetime import UTC, timedelta
 from email.utils import format_datetime
 
 import httpx
@@ -28,7 +28,7 @@ def client_of(answer) -> FhirClient:
 
 
 def library_of(folder):
-    return load_library(folder, StrictPathCompiler(zone=HOUSE_NOW.tzinfo), today=HOUSE_NOW.date())
+    return load_library(folder, StrictPathCompiler(zone=UTC), today=HOUSE_NOW.date())
 
 
 def found(*, settings=None, answer=None, folder=None, **rest):

@@ -26,7 +26,11 @@ class Outline(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.seen, self.labels, self.ids, self.links = [], [], [], set(), []
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.labels: list[str] = []
+        self.ids: set[str] = set()
+        self.links: list[str] = []
         self.feed(text)
         assert self.open == []
 

@@ -40,7 +40,11 @@ def check_of(server, watch=None) -> Check:
 
 def test_the_record_server_is_asked_with_our_token():
     server = Server(200)
-    asyncio.run(check_of(server).probe())
+
+    async def ask():
+        await check_of(server).probe()
+
+    asyncio.run(ask())
     assert server.asked == ["Bearer t0ken"]
 
 
