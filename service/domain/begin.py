@@ -13,6 +13,8 @@ from service.domain.owners import resolve_owner
 from service.domain.pathway import Pathway, Start
 from service.domain.vocabulary import PlanStatus, Reference, VarianceKind
 
+ByKind = Mapping[str, tuple[Fact, ...]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -21,6 +23,8 @@ class Candidate:
     start: Start
     fact: Fact
     anchor: Reference
+    clock: Fact
+    """The fact from which the clocks count."""
 
 
 def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterator[Candidate]:
@@ -35,12 +39,13 @@ def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterato
             identifier = f"{pathway.id}/{anchor}"
             if identifier not in known:
                 known.add(identifier)
-                yield Candidate(start=start, fact=fact, anchor=anchor)
+                clock = _clock(start, fact, anchor, grouped, now)
+                yield Candidate(start=start, fact=fact, anchor=anchor, clock=clock)
 
 
 def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrolment:
-    """A new enrolment in the first stage; its clock counts from when the trigger happened."""
-    started_at = candidate.fact.happened_at
+    """A new enrolment in the first stage; its clock counts from when the trigger, or what it is about, happened."""
+    started_at = candidate.clock.happened_at
     lead = resolve_owner(pathway.lead, record.roster).holder
     first = pathway.stages[0].id
     return Enrolment(
@@ -54,18 +59,16 @@ def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrol
         stage=first,
         history=(StageEntry(stage=first, entered_at=started_at),),
         reached=first,
-        variances=_assumed_clock(candidate.fact),
+        variances=_assumed_clock(candidate.clock),
         lead=lead.reference,
         lead_display=lead.display,
     )
 
 
-def _begins(
-    start: Start, fact: Fact, grouped: Mapping[str, tuple[Fact, ...]], pathway: Pathway, now: datetime
-) -> bool:
+def _begins(start: Start, fact: Fact, grouped: ByKind, pathway: Pathway, now: datetime) -> bool:
     if fact.void or due_at(fact.happened_at, start.within, pathway.calendar) < now:
         return False
-    situation = Situation(now=now, anchor=fact.reference, started_at=fact.happened_at, candidate=fact)
+    situation = _seen_from(fact, grouped, now)
     if not start.condition.holds(fact, situation):
         return False
     if any(condition.holds(fact, situation) for condition in start.unless):
@@ -75,6 +78,23 @@ def _begins(
         for condition in start.also
         for other in grouped.get(condition.kind, ())
     )
+
+
+def _seen_from(fact: Fact, grouped: ByKind, now: datetime) -> Situation:
+    return Situation(
+        now=now, anchor=fact.reference, started_at=fact.happened_at, candidate=fact, others=grouped
+    )
+
+
+def _clock(start: Start, fact: Fact, anchor: Reference, grouped: ByKind, now: datetime) -> Fact:
+    """A request counts from what it is about, once that is over: the person has been waiting since then."""
+    if start.clock_of is None:
+        return fact
+    for other in grouped.get(start.clock_of.kind, ()):
+        usable = other.reference == anchor and not other.void and not other.time_assumed
+        if usable and start.clock_of.holds(other, _seen_from(other, grouped, now)):
+            return other
+    return fact
 
 
 def _assumed_clock(fact: Fact) -> tuple[Variance, ...]:

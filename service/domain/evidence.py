@@ -48,7 +48,15 @@ class Situation:
     anchor: Reference
     started_at: datetime
     candidate: Fact | None = None
-    """While a start is judged: the fact that may begin an enrolment, for what it points to itself."""
+    """While a start or a linked row is judged: the fact the other one is linked to, for what it points to itself."""
+    others: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict, compare=False, repr=False)
+    """Every fact about the person by its kind, for rows that need another one."""
+
+    @property
+    def anchor_fact(self) -> Fact | None:
+        """The resource the enrolment is anchored on, where the record still has it."""
+        kind = self.anchor.partition("/")[0]
+        return next((fact for fact in self.others.get(kind, ()) if fact.reference == self.anchor), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +67,14 @@ class Condition:
     text: str
     """The row as the author wrote it, for explanations."""
     holds: Callable[[Fact, Situation], bool] = field(compare=False, repr=False)
+    happened_at: Callable[[Fact], datetime | None] | None = field(default=None, compare=False, repr=False)
+    """When what the row is about happened, where that is not `Fact.happened_at`; None: then the fact counts not at all."""
+    looks_at: frozenset[str] = frozenset()
+    """The other kinds of facts that the row asks about."""
+
+    def at(self, fact: Fact) -> datetime | None:
+        """When what this row is about happened."""
+        return fact.happened_at if self.happened_at is None else self.happened_at(fact)
 
 
 @dataclass(frozen=True, kw_only=True)

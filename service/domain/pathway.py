@@ -102,6 +102,8 @@ class Start:
     """How long ago it may have happened; older ones are history, not a reason to act."""
     anchor_of: Callable[[Fact], Reference | None] | None = field(default=None, compare=False, repr=False)
     """Which resource the enrolment is anchored on; None = the fact itself."""
+    clock_of: Condition | None = None
+    """What the resource it is anchored on must fulfil for the clocks to count from it, not from the fact."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
@@ -95,7 +95,10 @@ class View:
         return found
 
     def _counts(self, need: InRecord, fact: Fact) -> bool:
-        if fact.void or not (need.ever or fact.happened_at >= self.situation.started_at):
+        happened_at = need.condition.at(fact)
+        if fact.void or happened_at is None:
+            return False
+        if not (need.ever or happened_at >= self.situation.started_at):
             return False
         return need.condition.holds(fact, self.situation)
 
@@ -168,7 +171,7 @@ def view_of(
     return View(
         pathway=pathway,
         identifier=identifier,
-        situation=situation,
+        situation=replace(situation, others=record.facts_by_kind),
         facts=record.facts_by_kind,
         # In an order of our own: a search returns them in any, and a decision must replay to equality.
         follow_ups=_sorted(f for f in record.follow_ups if f.identifier.startswith(prefix)),
@@ -196,7 +199,8 @@ def _times_of(view: View, need: Need) -> Iterator[datetime]:
 
 
 def _record_times(view: View, need: InRecord) -> Iterator[datetime]:
-    return (fact.happened_at for fact in view._facts(need))  # noqa: SLF001  (same room)
+    times = (need.condition.at(fact) for fact in view._facts(need))  # noqa: SLF001  (same room)
+    return (at for at in times if at is not None)
 
 
 def _field_times(view: View, need: OnField) -> Iterator[datetime]:

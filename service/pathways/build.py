@@ -30,7 +30,7 @@ from service.domain.vocabulary import (
     StageId,
     TaskId,
 )
-from service.pathways.conditions import Conditions
+from service.pathways.conditions import Conditions, anchor_kinds
 from service.pathways.schema import (
     DuePart,
     GatePart,
@@ -50,7 +50,7 @@ UNOWNED = LadderId("unowned")
 
 def build(read: PathwayFile, shared: Shared, compiler: PathCompiler) -> Pathway:
     """The pathway as the domain decides with it."""
-    conditions = Conditions(compiler, shared)
+    conditions = Conditions(compiler, shared, anchor_kinds(read.starts))
     ladders = {LadderId(name): _ladder(name, part) for name, part in read.escalations.items()}
     starts = tuple(conditions.start(part) for part in read.starts)
     stages = tuple(_stage(part, conditions) for part in read.stages)
@@ -63,9 +63,11 @@ def build(read: PathwayFile, shared: Shared, compiler: PathCompiler) -> Pathway:
         )
         for name, levels in read.criteria.items()
     }
-    kinds = {c.kind for start in starts for c in (start.condition, *start.unless, *start.also)}
+    asked = [c for start in starts for c in (start.condition, *start.unless, *start.also)]
+    asked += [start.clock_of for start in starts if start.clock_of is not None]
     for needs in _all_needs(stages, required, gates, measures, tuple(criteria.values())):
-        kinds |= {need.condition.kind for need in needs if isinstance(need, InRecord)}
+        asked += [need.condition for need in needs if isinstance(need, InRecord)]
+    kinds = {kind for condition in asked for kind in (condition.kind, *condition.looks_at)}
     return Pathway(
         id=PathwayId(read.pathway),
         title=read.title,

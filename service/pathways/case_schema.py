@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 
 from service.domain.vocabulary import FollowUpStatus, PlanStatus
+from service.pathways.rows import Part
 from service.pathways.scalars import LiteralReference, OneOf, Slug, Text, a_text, refuse, shown
-from service.pathways.schema import Part
 
 TaskStatusWord = Annotated[str, OneOf("a Task status", tuple(s.value for s in FollowUpStatus))]
 PlanStatusWord = Annotated[str, OneOf("a status", tuple(s.value for s in PlanStatus))]

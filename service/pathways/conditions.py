@@ -6,6 +6,8 @@ An expression that meets a resource it cannot judge raises; nothing is swallowed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from service.domain.evidence import Condition, Fact, Situation
@@ -22,21 +24,25 @@ from service.domain.pathway import (
     TaskState,
 )
 from service.domain.vocabulary import FieldId, Reference, StageId, TaskId
-from service.pathways.schema import (
+from service.pathways.rows import (
+    ANCHOR_ITSELF,
+    ANY_OTHER,
     AlsoRow,
     EscalationRow,
     RecordedRow,
     RecordRow,
     StageRow,
-    StartPart,
     TaskRow,
 )
+from service.pathways.schema import StartPart
 from service.pathways.site_files import AtSite, Shared
-from service.ports import PathCompiler
+from service.ports import PathCompiler, PathFaultError, Resource
 
 Holds = Callable[[Fact, Situation], bool]
 AT_SITE_KIND = "Encounter"
 AT_SITE_PATHS = ("serviceProvider", "location.location")
+CLOCK_KIND, CLOCK_OVER = "Encounter", "status = 'finished'"
+"""What is anchored on an Encounter but is none itself (a request) counts from the Encounter's own end, once it has one."""
 
 
 class Row(Protocol):
@@ -50,11 +56,17 @@ class Row(Protocol):
 
 
 class Conditions:
-    """Compiles rows with one compiler and the value sets of one site."""
+    """Compiles rows with one compiler and the value sets of one site.
 
-    def __init__(self, compiler: PathCompiler, shared: Shared) -> None:
+    `anchor_kinds`: the resource types that enrolments may be anchored on, for paths that lead away from the anchor.
+    """
+
+    def __init__(
+        self, compiler: PathCompiler, shared: Shared, anchor_kinds: frozenset[str] = frozenset()
+    ) -> None:
         self.compiler = compiler
         self.shared = shared
+        self.anchor_kinds = anchor_kinds
 
     def needs(self, rows: list[Any] | None) -> Needs:
         """Any-of; None or empty rows make the empty tuple."""
@@ -71,8 +83,7 @@ class Conditions:
             case EscalationRow():
                 return OnEscalation(task=TaskId(row.escalation), state=EscalationState(row.is_))
             case RecordRow():
-                condition = self.condition(row.resource, row, linked_by=row.linked_by)
-                return InRecord(condition=condition, ever=counts_ever(row))
+                return InRecord(condition=self._record_row(row), ever=counts_ever(row))
             case _:
                 raise TypeError("a row of a kind that the grammar does not have")
 
@@ -85,7 +96,34 @@ class Conditions:
             also=tuple(self._also(part.resource, row) for row in part.also or ()),
             within=part.within,
             anchor_of=self._anchor(part),
+            clock_of=self._clock() if part.anchor and part.resource != CLOCK_KIND else None,
         )
+
+    def _record_row(self, row: RecordRow) -> Condition:
+        base = self.condition(row.resource, row, linked_by=row.linked_by, at_site=row.at_site)
+        parts, text = [base.holds], base.text
+        if row.pointed_to_by is not None:
+            parts.append(self._pointed_by_anchor(row.pointed_to_by))
+            text += f"; pointed to by {row.pointed_to_by} of what began this pathway"
+        also = [self._also(row.resource, each) for each in row.also or ()]
+        if also:
+            parts.append(_together_with(also))
+            text += "; together with " + "; or with ".join(each.text for each in also)
+        if row.happened_at is not None:
+            text += f"; which happened at its {row.happened_at}"
+        happened_at = self._instant(row.happened_at, row.resource) if row.happened_at else None
+        looks_at = frozenset(each.kind for each in also)
+        return Condition(
+            kind=row.resource, text=text, holds=_all(tuple(parts)), happened_at=happened_at, looks_at=looks_at
+        )
+
+    def _instant(self, path: str, kind: str) -> Callable[[Fact], datetime | None]:
+        instant = self.compiler.instant(path, kind)
+        return lambda fact: instant(fact.content)
+
+    def _clock(self) -> Condition:
+        over = self._predicate(CLOCK_OVER, CLOCK_KIND)
+        return Condition(kind=CLOCK_KIND, text=f"{CLOCK_KIND}: {CLOCK_OVER}", holds=over)
 
     def _also(self, candidate_kind: str, row: AlsoRow) -> Condition:
         if row.pointed_to_by is None:
@@ -122,6 +160,26 @@ class Conditions:
 
         return holds
 
+    def _pointed_by_anchor(self, path: str) -> Holds:
+        references = {
+            kind: found for kind in self.anchor_kinds if (found := self._references_or_none(path, kind))
+        }
+
+        def holds(fact: Fact, situation: Situation) -> bool:
+            anchor = situation.anchor_fact
+            if anchor is None or anchor.kind not in references:
+                return False
+            return fact.reference in references[anchor.kind](anchor.content)
+
+        return holds
+
+    def _references_or_none(self, path: str, kind: str) -> Callable[[Resource], list[Reference]] | None:
+        """None where resources of this type have no such path; that one type has it was checked."""
+        try:
+            return self.compiler.references(path, kind)
+        except PathFaultError:
+            return None
+
     def _predicate(self, when: str, kind: str) -> Holds:
         predicate = self.compiler.predicate(when, kind)
         return lambda fact, situation: predicate(fact.content, situation.now)
@@ -132,8 +190,10 @@ class Conditions:
         return lambda fact, _: any(contains(system, code) for system, code in codings(fact.content))
 
     def _linked(self, linked_by: str, kind: str) -> Holds:
-        if linked_by == "self":
+        if linked_by == ANCHOR_ITSELF:
             return lambda fact, situation: fact.reference == situation.anchor
+        if linked_by == ANY_OTHER:
+            return lambda fact, situation: fact.reference != situation.anchor
         references = self.compiler.references(linked_by, kind)
         return lambda fact, situation: situation.anchor in references(fact.content)
 
@@ -155,9 +215,33 @@ def _all(parts: tuple[Holds, ...]) -> Holds:
     return lambda fact, situation: all(part(fact, situation) for part in parts)
 
 
+def _together_with(also: list[Condition]) -> Holds:
+    """Any one of these about another resource, which is linked to the one in question either way."""
+
+    def holds(fact: Fact, situation: Situation) -> bool:
+        about = replace(situation, anchor=fact.reference, candidate=fact)
+        return any(
+            not other.void and other.reference != fact.reference and condition.holds(other, about)
+            for condition in also
+            for other in situation.others.get(condition.kind, ())
+        )
+
+    return holds
+
+
+def anchor_kinds(starts: list[StartPart]) -> frozenset[str]:
+    """Resource types that enrolments of these starts are anchored on, as far as the file says."""
+    return frozenset(start.resource for start in starts if start.anchor is None)
+
+
 def counts_ever(row: RecordRow) -> bool:
-    """A linked row counts whenever it happened, unless it says otherwise; others count since the start."""
-    return row.counts == "ever" if row.counts else row.linked_by is not None
+    """A row linked to the anchor counts whenever it happened, unless it says otherwise; others count since the start."""
+    if row.counts:
+        return row.counts == "ever"
+    return row.pointed_to_by is not None or row.linked_by not in {None, ANY_OTHER}
+
+
+_LINKS = {ANCHOR_ITSELF: "linked by self", ANY_OTHER: "another one than began this pathway"}
 
 
 def row_text(kind: str, row: Row, *, linked_by: str | None = None, at_site: str | None = None) -> str:
@@ -165,6 +249,6 @@ def row_text(kind: str, row: Row, *, linked_by: str | None = None, at_site: str 
     coded: Mapping[str, str] = row.coded or {}
     parts = [" ".join(row.when.split())] if row.when else []
     parts += [f"{element} in {name}" for element, name in coded.items()]
-    parts += [f"linked by {linked_by}"] if linked_by else []
+    parts += [_LINKS.get(linked_by, f"linked by {linked_by}")] if linked_by else []
     parts += [f"at a site listed under {at_site}"] if at_site else []
     return f"{kind}: {'; '.join(parts)}"

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from service.domain.due import WorkingCalendar
 from service.domain.vocabulary import Reference, RoleId
+from service.pathways.rows import Part
 from service.pathways.scalars import Day, LiteralReference, Opening, Slug, Text, TimeZone
-from service.pathways.schema import Part
 from service.pathways.spelling import listed, suggest
 from service.pathways.value_set_files import Terminology
 from service.pathways.value_sets import ValueSetMatcher

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from service.pathways.schema import ROWS, Part
+from service.pathways.rows import ROWS, Part
 from service.pathways.spelling import listed, nearest, suggest
 from service.pathways.yaml_source import Source
 from service.pathways.yaml_tree import Node, Path, plain

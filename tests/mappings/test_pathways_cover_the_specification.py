@@ -132,6 +132,7 @@ EVIDENCE = {
     (CRISIS, "unresolved risk stayed open until responsibility was accepted"): "risk-open-until-accepted",
     (CRISIS, "crisis closure against engagement, 7 days"): "engaged-within-7-days",
     (CRISIS, "crisis closure against engagement, 30 days"): "engaged-within-30-days",
+    (CRISIS, "crisis re-contact"): "crisis-re-contact-within-30-days",
 }
 
 

@@ -11,7 +11,7 @@ from service.ports import PathFault, PathFaultError
 ELEMENTS = {
     "Encounter": {
         "status": "text", "class": "coded", "reasonCode": "coded", "type": "coded", "period.end": "time",
-        "serviceProvider": "reference", "location.location": "reference", "partOf": "reference",
+        "serviceProvider": "reference", "location.location": "reference", "partOf": "reference", "period.start": "time",
         "hospitalization.dischargeDisposition": "coded", "diagnosis.condition": "reference",
     },
     "Condition": {"code": "coded", "encounter": "reference", "recordedDate": "time"},
@@ -66,7 +66,8 @@ class FakeCompiler:
         ]
 
     def instant(self, text, kind):
-        self._element(text, kind, 0)
+        if self._element(text, kind, 0) != "time":
+            raise fault(f"{kind}.{text} is no date or time", 0)
         return lambda resource: next((datetime.fromisoformat(v) for v in values_at(resource, text)), None)
 
     def _element(self, path, kind, column):

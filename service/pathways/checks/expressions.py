@@ -9,6 +9,7 @@ from service.pathways.checks import outline
 from service.pathways.checks.names import coded_elements
 from service.pathways.checks.resource_types import RESOURCE_TYPES
 from service.pathways.conditions import AT_SITE_KIND
+from service.pathways.rows import ANCHOR_ITSELF, ANY_OTHER
 from service.pathways.scalars import LONGEST_TEXT, shown
 from service.pathways.spelling import suggest
 from service.pathways.yaml_source import Source
@@ -24,16 +25,18 @@ CODE_COMPARED = re.compile(rf"{_NAME}{_COMPARES}\(?\s*'|'{_COMPARES}(?:[\w.]+\.)
 
 
 def check_expressions(source: Source, root: Node, compiler: PathCompiler) -> None:
-    """Every when, coded element, linked-by and anchor."""
+    """Every when, coded element, linked-by, pointed-to-by, happened-at and anchor."""
     for node, kind in _with_kinds(source, root):
         _check_when(source, node.get("when"), kind, compiler)
         _check_link(source, node.get("linked-by"), kind, compiler)
         _check_link(source, node.get("anchor"), kind, compiler)
         _check_at_site(source, node.get("at-site"), kind)
-    for start in outline.rows_of(root, "starts"):
-        kind = outline.text_of(start, "resource") or ""
-        for row in outline.rows_of(start, "also") if kind in RESOURCE_TYPES else ():
+        _check_time(source, node.get("happened-at"), kind, compiler)
+    for row, parent in outline.also_rows(root):
+        kind = outline.text_of(parent, "resource") or ""
+        if kind in RESOURCE_TYPES:
             _check_link(source, row.get("pointed-to-by"), kind, compiler)
+    _check_pointed_by_anchor(source, root, compiler)
     kinds = {id(node): kind for node, kind in _kinds(root)}
     for element, value_set, row in coded_elements(root):
         row_kind = kinds.get(id(row), "")
@@ -45,7 +48,7 @@ def check_expressions(source: Source, root: Node, compiler: PathCompiler) -> Non
 def _kinds(root: Node) -> Iterator[tuple[Node, str]]:
     """Each row that asks about a resource, and its type; rows of unless take that of their start."""
     starts = outline.rows_of(root, "starts")
-    linked = [row for start in starts for row in outline.rows_of(start, "also")]
+    linked = [row for row, _ in outline.also_rows(root)]
     for row in (*outline.need_rows(root), *starts, *linked):
         kind = outline.text_of(row, "resource")
         if kind is not None:
@@ -84,14 +87,42 @@ def _without_texts(expression: str) -> str:
 
 
 def _check_link(source: Source, link: Node | None, kind: str, compiler: PathCompiler) -> None:
-    if link is not None and link.text and link.text != "self":
+    if link is not None and link.text and link.text not in {ANCHOR_ITSELF, ANY_OTHER}:
         _compile(source, link, kind, compiler.references, "not-a-reference")
 
 
 def _check_at_site(source: Source, place: Node | None, kind: str) -> None:
     if place is not None and kind != AT_SITE_KIND:
         source.report(place.head, "not-at-a-site", f"at-site is about where an {AT_SITE_KIND} was; a {kind} has no such place",
-                      "use it in a start on Encounter")  # fmt: skip
+                      "use it in a start or row on Encounter")  # fmt: skip
+
+
+def _check_time(source: Source, at: Node | None, kind: str, compiler: PathCompiler) -> None:
+    if at is not None and at.text:
+        _compile(source, at, kind, compiler.instant, "not-a-time")
+
+
+def _check_pointed_by_anchor(source: Source, root: Node, compiler: PathCompiler) -> None:
+    """A row's pointed-to-by is a path of what began the pathway; one type of it must have that path."""
+    starts = [start for start in outline.rows_of(root, "starts") if start.get("anchor") is None]
+    kinds = sorted({outline.text_of(start, "resource") or "" for start in starts} & RESOURCE_TYPES)
+    for row in outline.need_rows(root):
+        path = row.get("pointed-to-by")
+        if path is None or not path.text or any(_compiles(path.text, kind, compiler) for kind in kinds):
+            continue
+        if not kinds:
+            source.report(path.place, "anchor-unknown", "no start says of which type the resource is that begins this pathway",
+                          "add a start without anchor, or use linked-by")  # fmt: skip
+            continue
+        _compile(source, path, kinds[0], compiler.references, "not-a-reference")
+
+
+def _compiles(text: str, kind: str, compiler: PathCompiler) -> bool:
+    try:
+        compiler.references(text, kind)
+    except PathFaultError:
+        return False
+    return True
 
 
 def _compile(source: Source, node: Node, kind: str, compile_text: Compile, code: str) -> None:

@@ -58,14 +58,15 @@ def _check_titles(source: Source, root: Node) -> None:
 
 
 def _check_places(source: Source, root: Node, shared: Shared) -> None:
-    for start in outline.rows_of(root, "starts"):
-        place = start.get("at-site")
+    starts = [(start, "start") for start in outline.rows_of(root, "starts")]
+    for row, noun in (*starts, *((row, "row") for row in outline.need_rows(root))):
+        place = row.get("at-site")
         if place is None or place.text is None:
             continue
         listed = shared.site.at_site.get(place.text)
         if listed is None:
-            source.report(place.place, "unknown-site-list", f"site.yaml has no list called {shown(place.text)}, so this start never holds",
+            source.report(place.place, "unknown-site-list", f"site.yaml has no list called {shown(place.text)}, so this {noun} never holds",
                           suggest(place.text, shared.site.at_site, "lists"), Severity.WARNING)  # fmt: skip
         elif not listed.places:
-            source.report(place.place, "empty-site-list", f"site.yaml lists no places under {shown(place.text)}, so this start never holds here",
+            source.report(place.place, "empty-site-list", f"site.yaml lists no places under {shown(place.text)}, so this {noun} never holds here",
                           "list the places of your site there", Severity.ADVICE)  # fmt: skip

@@ -108,7 +108,8 @@ def _check_levels(source: Source, root: Node) -> None:
 def coded_elements(root: Node) -> Iterator[tuple[str, Node, Node]]:
     """(element, its value set, the row or start it belongs to) of everything coded; also of unless and also."""
     starts = outline.rows_of(root, "starts")
-    inner = [row for start in starts for key in ("unless", "also") for row in outline.rows_of(start, key)]
+    inner = [row for start in starts for row in outline.rows_of(start, "unless")]
+    inner += [row for row, _ in outline.also_rows(root)]
     for row in (*outline.need_rows(root), *starts, *inner):
         for element, value_set in outline.entries_of(row, "coded"):
             yield element, value_set, row

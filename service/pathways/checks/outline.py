@@ -68,6 +68,12 @@ def need_rows(root: Node) -> Iterator[Node]:
             yield from level.items()
 
 
+def also_rows(root: Node) -> Iterator[tuple[Node, Node]]:
+    """Every row of also, with the start or row it belongs to."""
+    for parent in (*rows_of(root, "starts"), *need_rows(root)):
+        yield from ((row, parent) for row in rows_of(parent, "also"))
+
+
 def titled(root: Node) -> Iterator[Node]:
     """Everything whose title is shown where space is short."""
     yield root
