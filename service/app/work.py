@@ -78,6 +78,14 @@ class Work:
     metrics: WorkMetrics
     monotonic: Callable[[], float]
 
+    def starts(self) -> None:
+        """A bell that a killed worker left rung would keep others from ringing for a while; rung twice does no harm."""
+        try:
+            self.doorbell.answer_inbox()
+            self.doorbell.answer_catch_up()
+        except InboxUnavailable:
+            log.warning("Redis does not answer at the start; bells left rung fall silent by themselves")
+
     # --- the inbox
 
     def take_in(self) -> None:

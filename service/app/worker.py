@@ -48,6 +48,7 @@ def run_worker(settings: Settings) -> int:
     log_to(sys.stderr, role="worker", level=settings.log_level)
     with open_work(settings) as (work, celery):
         add_tasks(celery, work)
+        work.starts()
         serve_metrics(settings, work.metrics.registry)
         if settings.heartbeat_file is not None:
             celery.steps["consumer"].add(_heartbeat(settings.heartbeat_file))
