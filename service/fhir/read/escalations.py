@@ -14,7 +14,7 @@ from service.domain.vocabulary import FollowUpStatus, PlanStatus, Reference, Rol
 from service.fhir import systems
 from service.fhir.read.answers import recorded, waived
 from service.fhir.read.elements import Notes, code_of, extension_value, own_identifier, own_reference
-from service.fhir.read.follow_ups import answered, changed, due, opened
+from service.fhir.read.follow_ups import due, times_of
 from service.fhir.read.identifiers import named
 from service.fhir.references import identifier_values, mapping, mappings, referred, version_of
 from service.fhir.times import parse_time
@@ -75,19 +75,21 @@ def read_response(
     assert parts.rung is not None  # named() has checked that all seven parts are there
     owner = referred(task.get("owner"), base)
     held = roles_of.get(owner, frozenset()) if owner else frozenset()
-    at = answered(task, zone)
+    times = times_of(task, zone)
     rung = RungSeen(
         number=parts.rung,
         reference=reference,
         version=version_of(task),
         status=code_of(FollowUpStatus, task.get("status"), "status"),
         owner=owner,
-        raised_at=opened(task, zone),
-        changed_at=changed(task, zone),
+        raised_at=times.opened_at,
+        changed_at=times.changed_at,
         respond_by=due(task, zone, reference, notes),
         notice_exists=identifier in notices,
-        recorded=tuple(recorded(task, source=reference, at=at, notes=notes)),
-        waived=tuple(waived(task, source=reference, owner=owner, roles=held, at=at, notes=notes)),
+        recorded=tuple(recorded(task, source=reference, at=times.answered_at, notes=notes)),
+        waived=tuple(
+            waived(task, source=reference, owner=owner, roles=held, at=times.answered_at, notes=notes)
+        ),
     )
     said = extension_value(task, systems.MISSED_AT, "valueDateTime")
     escalation = identifier.rsplit("/", 1)[0]

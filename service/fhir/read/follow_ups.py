@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from service.domain.evidence import FollowUp
@@ -40,7 +41,7 @@ def read_follow_up(
     parts = named("follow-up", identifier)
     assert parts.task is not None  # named() has checked that all five parts are there
     assert parts.occurrence is not None
-    answered_at = answered(task, zone)
+    times = times_of(task, zone)
     owner = referred(task.get("owner"), base)
     accept_by = extension_value(task, systems.ACCEPT_BY, "valueDateTime")
     held = roles_of.get(owner, frozenset()) if owner else frozenset()
@@ -52,15 +53,17 @@ def read_follow_up(
         version=version_of(task),
         status=code_of(FollowUpStatus, task.get("status"), "status"),
         owner=owner,
-        opened_at=opened(task, zone),
-        changed_at=changed(task, zone),
+        opened_at=times.opened_at,
+        changed_at=times.changed_at,
         accept_by=optional_time(accept_by, zone, "accept-by time", reference, notes),
         complete_by=due(task, zone, reference, notes),
         priority=priority_of(task, reference, notes),
         timeliness=_timeliness(task),
         reason=_reason(task),
-        recorded=tuple(recorded(task, source=reference, at=answered_at, notes=notes)),
-        waived=tuple(waived(task, source=reference, owner=owner, roles=held, at=answered_at, notes=notes)),
+        recorded=tuple(recorded(task, source=reference, at=times.answered_at, notes=notes)),
+        waived=tuple(
+            waived(task, source=reference, owner=owner, roles=held, at=times.answered_at, notes=notes)
+        ),
     )
 
 
@@ -71,14 +74,23 @@ def opened(task: Resource, zone: tzinfo) -> datetime:
     return moment or _touched(task, zone)
 
 
-def changed(task: Resource, zone: tzinfo) -> datetime:
-    """When the status last changed: our mark, else Task.lastModified, else meta.lastUpdated, else authoredOn."""
-    return status_mark(task, zone).status_since or opened(task, zone)
+@dataclass(frozen=True, kw_only=True)
+class TaskTimes:
+    """When a Task was opened, when its status last changed, and when somebody other than Throughline last changed it."""
+
+    opened_at: datetime
+    changed_at: datetime
+    answered_at: datetime
 
 
-def answered(task: Resource, zone: tzinfo) -> datetime:
-    """When somebody other than Throughline last changed it."""
-    return status_mark(task, zone).answered_at or opened(task, zone)
+def times_of(task: Resource, zone: tzinfo) -> TaskTimes:
+    """From our mark, else Task.lastModified, else meta.lastUpdated, else authoredOn; NotOurs when there is none."""
+    mark, opened_at = status_mark(task, zone), opened(task, zone)
+    return TaskTimes(
+        opened_at=opened_at,
+        changed_at=mark.status_since or opened_at,
+        answered_at=mark.answered_at or opened_at,
+    )
 
 
 def _touched(task: Resource, zone: tzinfo) -> datetime:
