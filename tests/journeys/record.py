@@ -6,148 +6,25 @@ Every question waits until everybody has finished their work.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tests.builders import Json
 from tests.fhir.r4 import check_r4, words
-from tests.journeys.clinic import FOLLOW_UP, OPEN, identifier
+from tests.journeys.clinic import OPEN, identifier
 from tests.journeys.fhir_server import ABOUT, FhirServer
+from tests.journeys.views import (
+    ENROLMENT,
+    ESCALATION,
+    NOTICE,
+    OURS,
+    Enrolment,
+    Escalation,
+    FollowUp,
+    own_identifier,
+)
 
-BASE = "https://throughline.example/fhir"
-ENROLMENT = f"{BASE}/identifier/enrolment"
-ESCALATION = f"{BASE}/identifier/escalation"
-NOTICE = f"{BASE}/identifier/notice"
-OURS = (ENROLMENT, ESCALATION, NOTICE, FOLLOW_UP)
 POST_DISCHARGE = "post-discharge-coordination"
 CRISIS = "crisis-to-outpatient"
-DENVER = ZoneInfo("America/Denver")
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """An enrolment CarePlan."""
-
-    plan: Json
-
-    @property
-    def identifier(self) -> str:
-        return _identifier(self.plan, ENROLMENT)
-
-    @property
-    def status(self) -> str:
-        return str(self.plan["status"])
-
-    @property
-    def stage(self) -> str:
-        return str(_values(self.plan, "stage")[0])
-
-    @property
-    def stages(self) -> list[str]:
-        """Every stage come to, in order."""
-        return [_part(entry, "stage") for entry in _extensions(self.plan, "stage-entry")]
-
-    @property
-    def reached(self) -> str:
-        return str(_values(self.plan, "stage-reached")[0])
-
-    @property
-    def unmet(self) -> set[str]:
-        return set(_values(self.plan, "unmet-gate"))
-
-    @property
-    def missing(self) -> set[str]:
-        return set(_values(self.plan, "missing-field"))
-
-    @property
-    def variances(self) -> dict[str, str]:
-        """`<kind> <subject>` -> reason."""
-        return {
-            f"{_part(v, 'kind')} {_part(v, 'subject')}": _part(v, "reason")
-            for v in _extensions(self.plan, "variance")
-        }
-
-    @property
-    def ended_because(self) -> str:
-        return str(next(iter(_values(self.plan, "ended-reason")), ""))
-
-    @property
-    def revision(self) -> int:
-        return int(_values(self.plan, "revision")[0])
-
-    @property
-    def started_at(self) -> datetime:
-        return _time(self.plan["period"]["start"])
-
-    @property
-    def words(self) -> str:
-        """The narrative, one line per element."""
-        return words(self.plan)
-
-
-@dataclass(frozen=True)
-class FollowUp:
-    """A follow-up Task, or the response that a rung asks for."""
-
-    task: Json
-
-    @property
-    def status(self) -> str:
-        return str(self.task["status"])
-
-    @property
-    def owner(self) -> str:
-        return str(self.task["owner"]["display"])
-
-    @property
-    def due(self) -> str:
-        return _local(self.task["restriction"]["period"]["end"])
-
-    @property
-    def accept_by(self) -> str:
-        return _local(_values(self.task, "accept-by")[0])
-
-    @property
-    def priority(self) -> str:
-        return str(self.task["priority"])
-
-    @property
-    def occurrence(self) -> int:
-        return int(identifier(self.task).rpartition("/")[2])
-
-    @property
-    def standing(self) -> str:
-        """Where it stands against its clocks."""
-        return str(self.task["businessStatus"]["coding"][0]["code"])
-
-    @property
-    def why_closed(self) -> str:
-        return str(self.task.get("statusReason", {}).get("text", ""))
-
-
-@dataclass(frozen=True)
-class Escalation:
-    """An escalation CarePlan with its notices, in the order of the rungs."""
-
-    plan: Json
-    notices: list[Json]
-
-    @property
-    def status(self) -> str:
-        return str(self.plan["status"])
-
-    @property
-    def told(self) -> list[tuple[str, str, str]]:
-        """(when, who, how urgent) of each rung."""
-        return [(_local(n["sent"]), n["recipient"][0]["display"], n["priority"]) for n in self.notices]
-
-    @property
-    def support(self) -> list[str]:
-        """The interim support actions."""
-        details = (activity.get("detail") for activity in self.plan["activity"])
-        return [detail["description"] for detail in details if detail]
 
 
 class Record:
@@ -160,7 +37,9 @@ class Record:
     # --- enrolments
 
     def enrolments(self, person: str) -> list[Enrolment]:
-        return [Enrolment(plan) for plan in self._about(person, "CarePlan") if _identifier(plan, ENROLMENT)]
+        return [
+            Enrolment(plan) for plan in self._about(person, "CarePlan") if own_identifier(plan, ENROLMENT)
+        ]
 
     def enrolment(self, person: str, pathway: str | None = None) -> Enrolment:
         """The only one; of several, the one on `pathway`."""
@@ -197,11 +76,11 @@ class Record:
         notices = self._about(person, "Communication")
         found = {}
         for plan in self._about(person, "CarePlan"):
-            if name := _identifier(plan, ESCALATION):
+            if name := own_identifier(plan, ESCALATION):
                 mine = {
-                    _identifier(n, NOTICE): n
+                    own_identifier(n, NOTICE): n
                     for n in notices
-                    if _identifier(n, NOTICE).startswith(f"{name}/")
+                    if own_identifier(n, NOTICE).startswith(f"{name}/")
                 }
                 rungs = sorted(mine, key=lambda value: int(value.rpartition("/")[2]))
                 found["/".join(name.split("/")[3:])] = Escalation(plan, [mine[rung] for rung in rungs])
@@ -222,7 +101,7 @@ class Record:
     def versions(self, person: str) -> dict[str, int]:
         """How often each of Throughline's resources about the person was written, by anybody."""
         ours = (
-            r for kind in ABOUT for r in self._about(person, kind) if any(_identifier(r, s) for s in OURS)
+            r for kind in ABOUT for r in self._about(person, kind) if any(own_identifier(r, s) for s in OURS)
         )
         return {f"{r['resourceType']}/{r['id']}": int(r["meta"]["versionId"]) for r in ours}
 
@@ -237,7 +116,9 @@ class Record:
     def is_in_order(self) -> None:
         """Holds of everything Throughline wrote: valid R4 with words, named owners, one Provenance per decision."""
         self._settle()
-        ours = [r for kind in ABOUT for r in self._fhir.search(kind) if any(_identifier(r, s) for s in OURS)]
+        ours = [
+            r for kind in ABOUT for r in self._fhir.search(kind) if any(own_identifier(r, s) for s in OURS)
+        ]
         trail = self._fhir.search("Provenance")
         for resource in ours:
             check_r4(resource)
@@ -251,7 +132,7 @@ class Record:
         for resource in ours:
             if resource["resourceType"] == "Task":
                 _check_owner(resource, people)
-            if _identifier(resource, ENROLMENT):
+            if own_identifier(resource, ENROLMENT):
                 enrolment = Enrolment(resource)
                 assert decided.count(f"CarePlan/{resource['id']}") == enrolment.revision, enrolment.identifier
         assert len({_only(r) for r in ours}) == len(ours), "something of Throughline's stands there twice"
@@ -276,36 +157,6 @@ def _only(resource: Json) -> tuple[str, str]:
     values = [(s, i["value"]) for i in resource["identifier"] for s in OURS if i.get("system") == s]
     assert len(values) == 1
     return values[0]
-
-
-def _identifier(resource: Mapping[str, Any], system: str) -> str:
-    return next((str(i["value"]) for i in resource.get("identifier", []) if i.get("system") == system), "")
-
-
-def _extensions(resource: Mapping[str, Any], name: str) -> list[Json]:
-    url = f"{BASE}/StructureDefinition/{name}"
-    return [extension for extension in resource.get("extension", []) if extension["url"] == url]
-
-
-def _values(resource: Mapping[str, Any], name: str) -> list[Any]:
-    return [_value(extension) for extension in _extensions(resource, name)]
-
-
-def _value(extension: Mapping[str, Any]) -> Any:
-    return next(value for key, value in extension.items() if key.startswith("value"))
-
-
-def _part(extension: Mapping[str, Any], name: str) -> str:
-    return next(str(_value(part)) for part in extension["extension"] if part["url"] == name)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _local(text: str) -> str:
-    """`Mon 09 12:00`: weekday, day of the month and time in Denver."""
-    return f"{_time(text).astimezone(DENVER):%a %d %H:%M}"
 
 
 def _unversioned(reference: Mapping[str, Any]) -> str:
