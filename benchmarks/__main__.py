@@ -6,6 +6,7 @@ Says whether the budgets hold; its exit status says only whether everything coul
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
@@ -49,6 +50,11 @@ def main(wanted: list[str]) -> int:
         )
         return 2
     logging.disable(logging.WARNING)
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    print(
+        f"{processors} processors, load {load:.1f} before the start. Beside other work, all but the ratios says little,"
+    )
+    print("and throughput ratios come out too low: client and server then share what is left.\n")
     verdicts = [_run(name) for name in BENCHMARKS if not wanted or name in wanted]
     if not wanted or "fhirpath" in wanted:
         print("Predicates of pathway files against hand-written Python")

@@ -184,9 +184,12 @@ def lateness(client: redis.Redis, redis_url: str) -> list[float]:
 
 
 def rows() -> Iterator[Row]:
-    with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
-        with connect(server.url) as client:
-            yield from _rows(client, server.url)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedRedis(Path(folder)) as server,
+        connect(server.url) as client,
+    ):
+        yield from _rows(client, server.url)
 
 
 def _rows(client: redis.Redis, redis_url: str) -> Iterator[Row]:
