@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +29,9 @@ from tests.processes import eventually, free_port
 
 OURS = ("web", "worker", "scheduler")
 REDIS, FHIR = "Redis server", "FHIR server"
-BACK_WITHIN = 40.0
+BACK_WITHIN = 60.0
+BURNS_FOR = 1.5
+"""Seconds of work under random fire in each scene before the first moment of calm."""
 
 
 @dataclass
@@ -78,17 +79,16 @@ class BurningWorld(World):
     """
 
     fire: list[Fire] = field(default_factory=list)
-    when_settling: Callable[[], None] = lambda: None
+    when_settling: Callable[[], object] = lambda: None
 
     def settle(self) -> None:
         self.when_settling()
-        super().settle()
         [fire] = self.fire
         with fire.lock:  # a moment of calm
             if fire.hits:
                 eventually(fire.everybody_is_back, within=BACK_WITHIN)
                 self._catch_up()
-                super().settle()
+            super().settle()
 
     def _catch_up(self) -> None:
         """One that begins now, as the scheduler asks for every few seconds."""
@@ -119,21 +119,25 @@ def tell_under_fire(
     with open_world(state_dir, said.append, port=free_port()) as world:
         world.installation.supervisor.longest_pause = 0.5  # the story is short, and so is our patience
         fire = Fire(world=world)
-        scene = [""]
+        scene, over = [""], Event()
 
-        def strike_once_a_scene() -> None:
-            if while_it_works and scene[0]:
-                scene[0] = ""
+        def burn_once_a_scene() -> None:
+            if not scene[0]:
+                return
+            scene[0] = ""
+            if while_it_works:
                 assert fire.hit(while_it_works)
+            if at_random:
+                over.wait(BURNS_FOR)
 
         def begins(name: str) -> None:
             scene[0] = name
             if at_each_scene:
                 eventually(lambda: fire.hit(at_each_scene), within=BACK_WITHIN)
 
-        burning = BurningWorld(**vars(world), fire=[fire], when_settling=strike_once_a_scene)
+        burning = BurningWorld(**vars(world), fire=[fire], when_settling=burn_once_a_scene)
         story = Story(world=burning, timeline=Timeline(Console(file=StringIO())), meanwhile=begins)
-        with _killer(fire, at_random):
+        with _killer(fire, at_random, over):
             story.play()
         burning.settle()
         wrong = [f"{what}: {found}" for right, what, found in check_ending(story) if not right]
@@ -142,23 +146,21 @@ def tell_under_fire(
 
 
 @contextmanager
-def _killer(fire: Fire, at_random: tuple[int, tuple[str, ...]] | None) -> Iterator[None]:
+def _killer(fire: Fire, at_random: tuple[int, tuple[str, ...]] | None, over: Event) -> Iterator[None]:
     if at_random is None:
         yield
         return
     seed, victims = at_random
-    dice, over = Random(seed), Event()
+    dice = Random(seed)
 
     def kill() -> None:
-        while not over.wait(dice.uniform(0.2, 1.2)):
+        while not over.wait(dice.uniform(0.3, 1.2)):
             fire.hit(dice.choice(victims))
 
     thread = Thread(target=kill, daemon=True)
-    began = time.monotonic()
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
-        assert time.monotonic() - began > 1

@@ -65,10 +65,12 @@ def wrong_with(everything: Sequence[Resource]) -> list[str]:
     found = [f"twice: {name}" for name, times in (names + decisions).items() if times > 1]
     known = {f"{r['resourceType']}/{r['id']}" for r in everything}
     ours = [r for r in everything if name_of(r)]
-    for resource in [*ours, *trails]:
-        for to in map(_unversioned, _references(resource)):
-            if to.startswith("urn:") or (to not in known and to.partition("/")[0] != "Device"):
-                found.append(f"{name_of(resource) or 'Provenance'} refers to {to}, which is nowhere")
+    found += [
+        f"{name_of(resource) or 'Provenance'} refers to {to}, which is nowhere"
+        for resource in [*ours, *trails]
+        for to in map(_unversioned, _references(resource))
+        if to.startswith("urn:") or (to not in known and to.partition("/")[0] != "Device")
+    ]
     told = {_unversioned(target["reference"]) for trail in trails for target in trail["target"]}
     # What a cut-off step left behind is adopted by the decision after it; its trail is that of the enrolment it is in.
     found += [

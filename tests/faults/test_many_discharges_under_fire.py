@@ -11,7 +11,7 @@ import pytest
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.probe import probe
 from service.adapters.fhir_http import HttpFhirRecord
-from service.adapters.redis_connection import connect
+from service.adapters.redis_connection import Keys, connect
 from service.app.practice import practice_of, role_codes
 from service.domain.vocabulary import Reference
 from service.flow.directory import KeptDirectory
@@ -106,3 +106,13 @@ def test_eight_threads_on_one_person_at_once_make_one_of_each(site):
     assert len(about) == len(set(about)) > 0
     assert [name for name in site.follow_ups(stay) if len(name.split("/")) == 2] == sorted(AFTER_DISCHARGE)
     assert wrong_with(site.everything()) == []
+
+
+def test_bells_that_a_killed_worker_left_rung_keep_nobody_waiting(site):
+    """As after a worker killed in the middle of a catch-up: the bell says that one is under way."""
+    _, stay = site.discharge()
+    with connect(site.redis.url) as client:
+        for bell in ("inbox", "catch-up"):
+            client.set(Keys().bell(bell), b"1", px=600_000)
+    site.processes.start("worker-9", "scheduler-9")
+    eventually(lambda: site.follow_ups(stay) == sorted(AFTER_DISCHARGE), within=30, every=0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from service.app.subscriptions import token
@@ -30,10 +31,7 @@ def is_ready(site):
     """Everything answers, and the catch-up at the start has been: from here on only notifications wake anybody."""
     try:
         ready = site.http.get(f"{site.processes.web_url}/readyz").status_code == 200
-    except OSError:
-        return False
-    except Exception as failure:
-        assert "Connect" in type(failure).__name__ or "Read" in type(failure).__name__
+    except httpx.HTTPError:
         return False
     with open_queue(site.settings) as queue:
         return ready and queue.watermarks.get("catch-up") is not None
@@ -64,7 +62,7 @@ def begins(site, stay):
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_the_same_notification_twenty_times_leaves_what_one_leaves(site, flavour):
     send = FLAVOURS[flavour]
-    person, stay = site.discharge()
+    _, stay = site.discharge()
     assert site.follow_ups(stay) == []  # nobody knows of it until the first notification
     assert send(site, stay).status_code == 200
     begins(site, stay)
@@ -81,7 +79,6 @@ def test_the_same_notification_twenty_times_leaves_what_one_leaves(site, flavour
     assert {r["id"]: r["meta"]["versionId"] for r in site.every("CarePlan")} == versions
     assert wrong_with(found) == []
     assert dead_letters(site) == []
-    assert person
 
 
 def test_twenty_notifications_before_anybody_has_looked_begin_one_enrolment(site):

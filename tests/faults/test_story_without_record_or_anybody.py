@@ -19,4 +19,4 @@ def test_the_story_ends_right_although_anybody_may_be_killed_at_any_moment(tmp_p
     wrong, hits = tell_under_fire(tmp_path, at_random=(7, ("web", "worker", "worker", "scheduler", REDIS)))
     assert wrong == []
     assert sum(hits.values()) > 10
-    assert len(hits) == 4
+    assert {"web", "worker", "scheduler", REDIS} == set(hits)
