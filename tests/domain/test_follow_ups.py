@@ -182,7 +182,9 @@ def test_an_overdue_attempt_that_is_made_and_fails_leaves_its_escalation_running
 
     assert life.escalations() == {"reach/1/completion": ("active", 1)}
     life.passes(hours=100)
-    assert life.escalations() == {"reach/1/completion": ("active", 3)}, "the next attempt adds no second ladder"
+    assert life.escalations() == {"reach/1/completion": ("active", 3)}, (
+        "the next attempt adds no second ladder"
+    )
 
 
 # --- criteria ---

@@ -373,7 +373,9 @@ def test_some_case_climbs_every_ladder_that_a_task_can_climb_to_its_top(name):
             highest[ladder] = max(highest.get(ladder, 0), int(rungs))
     tops = {ladder: len(part["rungs"]) for ladder, part in pathway(name)["escalations"].items()}
     # A case counts every rung about a follow-up; a ladder may be climbed twice, overdue first and then unreachable.
-    assert {ladder: min(rungs, tops[ladder]) for ladder, rungs in highest.items()} == {ladder: top for ladder, top in tops.items() if ladder != "unowned"}
+    assert {ladder: min(rungs, tops[ladder]) for ladder, rungs in highest.items()} == {
+        ladder: top for ladder, top in tops.items() if ladder != "unowned"
+    }
 
 
 @each_pathway
