@@ -25,22 +25,40 @@ class Candidate:
     anchor: Reference
     clock: Fact
     """The fact from which the clocks count."""
+    identifier: str
 
 
 def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterator[Candidate]:
     """Changes that begin an enrolment which the record does not have yet; each anchor once."""
-    known = {enrolment.identifier for enrolment in record.enrolments}
+    known: set[Reference] = set()
     grouped = record.facts_by_kind
     for start in pathway.starts:
         for fact in grouped.get(start.condition.kind, ()):
             if not _begins(start, fact, grouped, pathway, now):
                 continue
             anchor = (start.anchor_of(fact) if start.anchor_of else None) or fact.reference
-            identifier = f"{pathway.id}/{anchor}"
-            if identifier not in known:
-                known.add(identifier)
-                clock = _clock(start, fact, anchor, grouped, now)
-                yield Candidate(start=start, fact=fact, anchor=anchor, clock=clock)
+            if anchor in known:
+                continue
+            known.add(anchor)
+            clock = _clock(start, fact, anchor, grouped, now)
+            identifier = _identifier(pathway, anchor, clock, record)
+            if identifier is not None:
+                yield Candidate(start=start, fact=fact, anchor=anchor, clock=clock, identifier=identifier)
+
+
+def _identifier(pathway: Pathway, anchor: Reference, clock: Fact, record: PersonRecord) -> str | None:
+    """`<pathway>/<anchor>`, or with `~2`, `~3` ... when the same resource begins it again; None when it must not.
+
+    It begins again only when the pathway had come to its end and this happened after that end: a discharge that was
+    taken back, and then came after all. What people ended, and what is still running, stays as it is.
+    """
+    earlier = [e for e in record.enrolments if e.pathway == pathway.id and e.anchor == anchor]
+    if not earlier:
+        return f"{pathway.id}/{anchor}"
+    if any(e.status is not PlanStatus.COMPLETED for e in earlier):
+        return None
+    ended_at = max(e.history[-1].entered_at for e in earlier)
+    return f"{pathway.id}/{anchor}~{len(earlier) + 1}" if clock.happened_at > ended_at else None
 
 
 def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrolment:
@@ -49,7 +67,7 @@ def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrol
     lead = resolve_owner(pathway.lead, record.roster).holder
     first = pathway.stages[0].id
     return Enrolment(
-        identifier=f"{pathway.id}/{candidate.anchor}",
+        identifier=candidate.identifier,
         pathway=pathway.id,
         pathway_version=pathway.version,
         person=record.person,

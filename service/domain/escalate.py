@@ -80,12 +80,12 @@ def next_rung_at(
         return view.due(missed_at, ladder.rungs[0].after)
     on_schedule = view.due(missed_at, ladder.rungs[number].after)
     newest = max(rungs, key=lambda rung: (_is_acknowledged(rung), rung.number))
-    if newest.status is FollowUpStatus.COMPLETED:
-        # The response is finished and the follow-up still is not: one more response time, then the next rung.
-        return max(on_schedule, view.due(newest.changed_at, ladder.rungs[newest.number - 1].respond_within))
-    if _is_acknowledged(newest):
-        return max(on_schedule, newest.respond_by or on_schedule)
-    return on_schedule
+    if not _is_acknowledged(newest):
+        return on_schedule
+    # The ladder stops here. Whoever took it on has their response time from then on, and whoever finished while the
+    # follow-up is still not done has shown that more is needed by then; only after that does silence count again.
+    rests_until = view.due(newest.changed_at, ladder.rungs[newest.number - 1].respond_within)
+    return max(on_schedule, rests_until)
 
 
 def _is_acknowledged(rung: RungSeen) -> bool:

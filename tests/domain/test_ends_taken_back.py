@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from service.domain.vocabulary import PlanStatus
 from tests.domain.an_imaginary_record import World, world
-from tests.domain.builders import NOW, discharge, later, pathway, record
+from tests.domain.builders import NOW, discharge, fact, later, pathway, record
 
 
 def cancelled() -> World:
@@ -55,3 +55,26 @@ def test_a_cancelled_discharge_that_was_merely_not_read_stays_ended():
     life.record = replace(life.record, facts=())
 
     assert life.wake().enrolment.status is PlanStatus.REVOKED
+
+
+def test_a_discharge_that_comes_after_all_begins_again():
+    """The same Encounter: finished, back in progress (the pathway ends), finished again some days later."""
+    life = world(pathway(), record(discharge()), NOW).told(
+        fact("Observation", "s", later(hours=5), says="stable")
+    )
+    assert life.enrolment.status is PlanStatus.COMPLETED
+    life.passes(days=2).told(replace(discharge(), happened_at=later(days=2)))
+
+    assert sorted((e.identifier, e.status.value) for e in life.record.enrolments) == [
+        ("transition/Encounter/stay", "completed"),
+        ("transition/Encounter/stay~2", "active"),
+    ]
+    assert "transition/Encounter/stay~2/contact/1" in {f.identifier for f in life.record.follow_ups}
+
+
+def test_a_pathway_that_has_ended_does_not_begin_again_by_the_same_discharge():
+    life = world(pathway(), record(discharge()), NOW).told(
+        fact("Observation", "s", later(hours=5), says="stable")
+    )
+
+    assert [e.identifier for e in life.passes(days=2).record.enrolments] == ["transition/Encounter/stay"]

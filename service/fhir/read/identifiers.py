@@ -1,7 +1,11 @@
-"""Taking our business identifiers apart: `<pathway>/<anchor>[/<task>/<occurrence>[/<cause>[/<rung>]]]`."""
+"""Taking our business identifiers apart: `<pathway>/<anchor>[~<time>][/<task>/<occurrence>[/<cause>[/<rung>]]]`.
+
+`~2` says that the same resource began the pathway a second time.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from service.domain.vocabulary import Cause, PathwayId, Reference, TaskId
@@ -18,28 +22,28 @@ class Named:
 
     pathway: PathwayId
     anchor: Reference
+    enrolment: str
+    """Identifier of the enrolment it belongs to."""
     task: TaskId | None = None
     occurrence: int | None = None
     cause: Cause | None = None
     rung: int | None = None
 
-    @property
-    def enrolment(self) -> str:
-        return f"{self.pathway}/{self.anchor}"
 
-
+_TIME = re.compile(r"~[1-9][0-9]*\Z")
 _PARTS = {"enrolment": 3, "follow-up": 5, "escalation": 6, "rung": 7}
 
 
 def named(kind: str, text: str) -> Named:
     """Parse the identifier of an `enrolment`, `follow-up`, `escalation` or `rung`; NotOurs when it is not one."""
     parts = text.split("/")
-    anchor = relative_reference("/".join(parts[1:3]))
+    anchor = relative_reference(_TIME.sub("", "/".join(parts[1:3])))
     if len(parts) != _PARTS[kind] or not all(parts) or anchor is None:
         raise NotOurs(f"its identifier is not that of one {kind}")
     return Named(
         pathway=PathwayId(parts[0]),
         anchor=anchor,
+        enrolment="/".join(parts[:3]),
         task=TaskId(parts[3]) if len(parts) > 3 else None,
         occurrence=_count(parts[4]) if len(parts) > 4 else None,
         cause=_cause(parts[5]) if len(parts) > 5 else None,
