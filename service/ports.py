@@ -15,10 +15,7 @@ from service.domain.vocabulary import Reference
 Resource = Mapping[str, Any]
 
 
-# --- failures ---------------------------------------------------------------------------------------------------
-
-
-class RecordFailure(Exception):  # noqa: N818  (named as people say it)
+class RecordFailure(Exception):
     """Base of everything that can go wrong with the FHIR record. The message never holds resource content."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -46,11 +43,8 @@ class NotInRecord(RecordFailure):
         self.deleted = deleted
 
 
-class InboxUnavailable(Exception):  # noqa: N818
+class InboxUnavailable(Exception):
     """Use this when a notification cannot be stored durably; the sender gets 503 and keeps it."""
-
-
-# --- time -------------------------------------------------------------------------------------------------------
 
 
 class Clock(Protocol):
@@ -59,9 +53,6 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """An aware datetime."""
         ...
-
-
-# --- the record -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +243,20 @@ class Watermarks(Protocol):
     def get(self, name: str) -> str | None: ...
 
     def set(self, name: str, value: str) -> None: ...
+
+
+ResourceVersion = tuple[Reference, str]
+"""`Type/id` and meta.versionId."""
+
+
+class Echoes(Protocol):
+    """Versions that we wrote ourselves, kept for minutes; forgetting one costs a look that finds nothing to do."""
+
+    def note(self, written: Iterable[Written]) -> None:
+        """To be called only by who looks at the person again afterwards."""
+        ...
+
+    def ours(self, versions: Iterable[ResourceVersion]) -> frozenset[ResourceVersion]: ...
 
 
 # --- compiling pathway files ------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from service.ports import (
     DeadLetter,
     InboxUnavailable,
     RawNotification,
+    ResourceVersion,
+    Written,
 )
 
 HOUSE_NOW = datetime(2026, 3, 6, 16, 30, tzinfo=ZoneInfo("America/Denver"))
@@ -204,3 +206,21 @@ class FakeWatermarks:
 
     def set(self, name: str, value: str) -> None:
         self.marks[name] = value
+
+
+@dataclass
+class FakeEchoes:
+    """Remembers until told to forget."""
+
+    noted: set[ResourceVersion] = field(default_factory=set)
+    fails: bool = False
+
+    def note(self, written: Iterable[Written]) -> None:
+        if self.fails:
+            raise InboxUnavailable("The memory of our own writes was told to fail.")
+        self.noted.update((each.reference, each.version) for each in written if each.version)
+
+    def ours(self, versions: Iterable[ResourceVersion]) -> frozenset[ResourceVersion]:
+        if self.fails:
+            raise InboxUnavailable("The memory of our own writes was told to fail.")
+        return frozenset(self.noted.intersection(versions))

@@ -64,6 +64,10 @@ class Keys:
         """Hash, name -> mark."""
         return f"{self.prefix}watermarks"
 
+    def echo(self, reference: str, version: str) -> str:
+        """A version of a resource that we wrote ourselves not long ago."""
+        return f"{self.prefix}echo:{reference}@{version}"
+
     def bell(self, name: str) -> str:
         """A bell that has been rung and not answered yet."""
         return f"{self.prefix}bell:{name}"

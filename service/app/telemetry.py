@@ -114,6 +114,7 @@ class WorkMetrics:
             return Gauge(f"throughline_{name}", says, registry=registry)
 
         self.taken_in = counter("taken_in", "Notifications taken in, by what became of them.", "outcome")
+        self.skipped = counter("changes_skipped", "Changes that woke nobody, by why.", "why")
         self.decisions = counter(
             "decisions", "Decisions, by pathway and whether they wrote.", "pathway", "outcome"
         )

@@ -29,6 +29,7 @@ from service.adapters.fhir_http import HttpFhirRecord
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
+from service.adapters.redis_echoes import RedisEchoes
 from service.adapters.redis_inbox import AsyncInbox, RedisInbox
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
@@ -61,6 +62,7 @@ class Queue:
     index: RedisWorkIndex
     dead_letters: RedisDeadLetters
     watermarks: RedisWatermarks
+    echoes: RedisEchoes
     doorbell: RedisDoorbell
     celery: Celery
     clock: Clock
@@ -84,6 +86,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
                 index=RedisWorkIndex(client, keys, lease=settings.lease),
                 dead_letters=RedisDeadLetters(client, keys),
                 watermarks=RedisWatermarks(client, keys),
+                echoes=RedisEchoes(client, keys),
                 doorbell=RedisDoorbell(client, keys, celery),
                 celery=celery,
                 clock=make_clock(settings),
@@ -107,6 +110,7 @@ def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
                 record=record,
                 dead_letters=queue.dead_letters,
                 watermarks=queue.watermarks,
+                echoes=queue.echoes,
                 doorbell=queue.doorbell,
                 clock=queue.clock,
                 practice=make_practice(settings, library),

@@ -26,6 +26,7 @@ from service.ports import (
     DeadLetter,
     DeadLetters,
     Doorbell,
+    Echoes,
     FhirRecord,
     Inbox,
     InboxUnavailable,
@@ -34,6 +35,7 @@ from service.ports import (
     Resource,
     Watermarks,
     WorkIndex,
+    Written,
 )
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Work:
     record: FhirRecord
     dead_letters: DeadLetters
     watermarks: Watermarks
+    echoes: Echoes
     doorbell: AnsweredBell
     clock: Clock
     practice: Practice
@@ -113,6 +116,7 @@ class Work:
             self.dead_letters,
             self.clock,
             watermarks=self.watermarks,
+            echoes=self.echoes,
             catch_up=self._catch_up_for,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
@@ -123,6 +127,8 @@ class Work:
         )
         if done.taken:
             log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
+        for why, count in done.skipped.items():
+            self.metrics.skipped.labels(why.name.lower().replace("_", " ")).inc(count)
         return done.taken > 0
 
     # --- one person
@@ -163,8 +169,17 @@ class Work:
             done = self._look(person)
             if not done.writes:
                 return done.next_due_at
+            self._note(done.written)
+        # What this look writes is not noted: nobody looks after it, unless its echo wakes somebody.
         log.warning("a person's record did not settle; looked at again when due", extra={"looks": LOOKS})
         return self._look(person).next_due_at
+
+    def _note(self, written: Sequence[Written]) -> None:
+        """The next look sees all of this, so its notifications will have nothing to say."""
+        try:
+            self.echoes.note(written)
+        except InboxUnavailable:
+            log.info("our own writes could not be remembered; their notifications cost a look each")
 
     def _look(self, person: Reference) -> Reconciled:
         with self.metrics.reconcile_seconds.time():

@@ -27,7 +27,16 @@ from service.fhir.searches import enrolment_search, person_searches
 from service.fhir.systems import ENROLMENT_ANCHOR
 from service.fhir.times import parse_time
 from service.flow.write_back import write_back
-from service.ports import FhirRecord, NotInRecord, RecordUnavailable, Resource, Search, VersionConflict, Write
+from service.ports import (
+    FhirRecord,
+    NotInRecord,
+    RecordUnavailable,
+    Resource,
+    Search,
+    VersionConflict,
+    Write,
+    Written,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +64,16 @@ class Reconciled:
     """What one reconcile came to."""
 
     next_due_at: datetime | None
-    writes: int = 0
-    """Resources written; 0 when the record already said what should be."""
+    written: tuple[Written, ...] = ()
+    """What stands in the record now of everything written; empty when it already said what should be."""
     decisions: tuple[Decision, ...] = ()
     tries: int = 1
     unreadable: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def writes(self) -> int:
+        """Resources written."""
+        return len(self.written)
 
 
 def reconcile(
@@ -76,18 +90,20 @@ def reconcile(
     RecordUnavailable: try again later; nothing is half done that another reconcile does not finish. RecordRefused: the
     server will not accept this as it is; somebody has to look.
     """
+    written: list[Written] = []
     for tries in range(1, TRIES + 1):
         seen = _read(person, record, practice, now, directory)
         _note_unknown_pathways(seen.record, practice)
         decisions = decide(list(practice.pathways.values()), seen.record, now)
         try:
-            writes = sum(_write(decision, seen, record, practice, now) for decision in decisions)
+            for decision in decisions:
+                written += _write(decision, seen, record, practice, now)
         except VersionConflict:
             log.info("somebody else wrote in between: reading again", extra={"tries": tries})
             continue
         return Reconciled(
             next_due_at=min((d.next_due_at for d in decisions if d.next_due_at), default=None),
-            writes=writes,
+            written=tuple(written),
             decisions=decisions,
             tries=tries,
             unreadable=seen.record.unreadable,
@@ -175,13 +191,14 @@ def _anchor(plan: Resource) -> Reference | None:
 # --- writing
 
 
-def _write(decision: Decision, seen: _Seen, record: FhirRecord, practice: Practice, now: datetime) -> int:
-    """How many resources one decision wrote."""
+def _write(
+    decision: Decision, seen: _Seen, record: FhirRecord, practice: Practice, now: datetime
+) -> Sequence[Written]:
     writes = _rendered(decision, seen, practice, now)
     _note(decision, writes)
     if not writes:
-        return 0
-    return len(write_back(record, writes).written)
+        return ()
+    return write_back(record, writes).written
 
 
 def _rendered(decision: Decision, seen: _Seen, practice: Practice, now: datetime) -> Sequence[Write]:

@@ -10,13 +10,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from service.domain.vocabulary import Reference
-from service.fhir.notification_references import lookups
 from service.fhir.notifications import Kind, NotificationProblem, Parsed, ResourceChange, parse
 from service.fhir.parked import packed
-from service.fhir.searches import people_of
 from service.fhir.subscription_marks import (
     errors_mark,
     errors_of,
@@ -25,17 +22,17 @@ from service.fhir.subscription_marks import (
     heard_mark,
     numbers_of,
 )
+from service.flow.concerned import Concerned, Skip
 from service.ports import (
     Clock,
     DeadLetter,
     DeadLetters,
+    Echoes,
     FhirRecord,
     Inbox,
-    NotInRecord,
     RawNotification,
     RecordFailure,
     RecordUnavailable,
-    Resource,
     Watermarks,
     WorkIndex,
 )
@@ -44,14 +41,6 @@ log = logging.getLogger(__name__)
 
 CatchUp = Callable[[str], None]
 """Reads what a subscription watches from the record itself and wakes whom it concerns; takes the name."""
-
-
-class Skip(StrEnum):
-    """Why a change woke nobody."""
-
-    DELETED = "the resource is deleted and the notification names no person"
-    NOT_FOUND = "the resource is not in the record (yet), or hidden from us"
-    ABOUT_NOBODY = "the resource is about no person"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +66,23 @@ def take_in(
     clock: Clock,
     *,
     watermarks: Watermarks,
+    echoes: Echoes,
     catch_up: CatchUp,
     base_url: str,
     limit: int,
 ) -> TakenIn:
     """Take up to `limit` notifications from the inbox; `base_url` is that of the record server.
 
+    Notifications of exactly what `echoes` knows as our own writes wake nobody: whoever wrote has looked again since.
     People are woken before an entry is finished, so a crash at any point repeats a wake-up and loses none.
     """
     entries = inbox.take(limit)
     if not entries:
         return TakenIn()
-    round_ = _Round(record=record, dead_letters=dead_letters, clock=clock, base_url=base_url)
+    concerned = Concerned(record, echoes, base_url)
+    round_ = _Round(concerned=concerned, dead_letters=dead_letters, clock=clock, base_url=base_url)
     round_.understand(entries)
-    round_.look_up()
+    concerned.prepare(change for parsed in round_.understood.values() for change in parsed.changes)
     for entry in list(round_.understood):
         round_.find_people(entry)
     _note_event_numbers(round_, watermarks)
@@ -106,13 +98,12 @@ def take_in(
 class _Round:
     """One pass over some entries; what it holds is forgotten afterwards."""
 
-    record: FhirRecord
+    concerned: Concerned
     dead_letters: DeadLetters
     clock: Clock
     base_url: str
     raw: dict[str, RawNotification] = field(default_factory=dict)
     understood: dict[str, Parsed] = field(default_factory=dict)
-    read: dict[Reference, Resource] = field(default_factory=dict)
     people: set[Reference] = field(default_factory=set)
     waiting: set[str] = field(default_factory=set)
     parked: set[str] = field(default_factory=set)
@@ -121,7 +112,6 @@ class _Round:
     caught_up: list[str] = field(default_factory=list)
     marks: dict[str, str] = field(default_factory=dict)
     skipped: Counter[Skip] = field(default_factory=Counter)
-    record_down: bool = False
 
     def understand(self, entries: list[tuple[str, RawNotification]]) -> None:
         for entry, notification in entries:
@@ -136,34 +126,12 @@ class _Round:
                 for note in parsed.notes:
                     log.info("notification of %s: %s", notification.subscription, note)
 
-    def look_up(self) -> None:
-        """Read all foci that name nobody in a few searches; what is missing afterwards is asked for one by one."""
-        asked = dict.fromkeys(
-            change.reference
-            for parsed in self.understood.values()
-            for change in parsed.changes
-            if not change.deleted and not self._named(change)
-        )
-        if len(asked) < 2:
-            return
-        try:
-            for found in self.record.search_all(lookups(asked)):
-                for resource in found:
-                    reference = Reference(f"{resource.get('resourceType')}/{resource.get('id')}")
-                    self.read[reference] = resource
-        except RecordUnavailable:
-            self.record_down = True
-        except RecordFailure as failure:
-            # Only a shortcut: servers that refuse a search by several ids still answer each read.
-            log.info("foci are read one by one: the record refused to search them (%s)", failure.status)
-
     def find_people(self, entry: str) -> None:
         parsed = self.understood[entry]
         try:
             for change in parsed.changes:
                 self.people.update(self._people(entry, change))
         except RecordUnavailable:
-            self.record_down = True
             self.waiting.add(entry)
         except RecordFailure as failure:
             self.park(entry, REFUSED.format(failure.status or "no status"))
@@ -215,40 +183,19 @@ class _Round:
     # --- one change
 
     def _people(self, entry: str, change: ResourceChange) -> tuple[Reference, ...]:
-        named = self._named(change)
-        if named:
-            return named
-        if change.deleted:
-            return self._skip(entry, change, Skip.DELETED)
-        try:
-            found = people_of(self._focus(change.reference), self.base_url)
-        except NotInRecord as absent:
-            if absent.deleted:
-                return self._skip(entry, change, Skip.DELETED)
+        found = self.concerned.people(change)
+        if not isinstance(found, Skip):
+            return found
+        if found is Skip.NOT_FOUND:
             # Some servers notify before they commit: what is not there yet is found by the catch-up.
             self._falls_behind(entry)
-            return self._skip(entry, change, Skip.NOT_FOUND)
-        return found or self._skip(entry, change, Skip.ABOUT_NOBODY)
-
-    def _named(self, change: ResourceChange) -> tuple[Reference, ...]:
-        """Whom the notification itself names: cheaper than a read, and all there is when the focus is deleted."""
-        if change.reference.startswith("Patient/"):
-            return (change.reference,)
-        carried = people_of(change.resource, self.base_url) if change.resource else ()
-        return (change.person, *carried) if change.person else carried
-
-    def _focus(self, reference: Reference) -> Resource:
-        if reference not in self.read:
-            if self.record_down:
-                # One time-out is enough: the entries that need no read are not held up by those that do.
-                raise RecordUnavailable("The record does not answer; this entry is taken up again later.")
-            self.read[reference] = self.record.read(reference)
-        return self.read[reference]
-
-    def _skip(self, entry: str, change: ResourceChange, why: Skip) -> tuple[Reference, ...]:
         kind = change.reference.split("/")[0]
-        log.info("change of a %s from %s woke nobody: %s", kind, self.raw[entry].subscription, why.value)
-        self.skipped[why] += 1
+        # A discharge echoes ten times: that is told in detail only to whoever asks for it, and counted for everybody.
+        level = logging.DEBUG if found is Skip.OWN_WRITE else logging.INFO
+        log.log(
+            level, "change of a %s from %s woke nobody: %s", kind, self.raw[entry].subscription, found.value
+        )
+        self.skipped[found] += 1
         return ()
 
     def _falls_behind(self, entry: str) -> None:

@@ -9,10 +9,12 @@ import pytest
 from service.adapters.redis_connection import Keys, connect
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
+from service.adapters.redis_echoes import KEPT_FOR, RedisEchoes
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.domain.vocabulary import Reference
-from service.ports import Claim, DeadLetter, InboxUnavailable
+from service.ports import Claim, DeadLetter, InboxUnavailable, Written
+from tests.fakes import FakeEchoes
 from tests.sandbox import HOUSE_NOW
 
 
@@ -63,6 +65,41 @@ def test_a_watermark_is_none_until_it_is_set(client, keys):
     assert marks.get("catch-up") == "2026-03-06T23:30:00Z"
 
 
+TASK, PLAN = Reference("Task/1"), Reference("CarePlan/1")
+
+
+def written(reference, version):
+    return Written(reference=reference, version=version, created=True)
+
+
+@pytest.fixture(params=["redis", "fake"])
+def echoes(request, client, keys):
+    return RedisEchoes(client, keys) if request.param == "redis" else FakeEchoes()
+
+
+def test_exactly_the_versions_that_were_noted_are_ours(echoes):
+    echoes.note([written(TASK, "1"), written(PLAN, "7")])
+    echoes.note([written(TASK, "2")])
+    asked = {(TASK, "1"), (TASK, "2"), (TASK, "3"), (PLAN, "7"), (Reference("Task/2"), "1")}
+    assert echoes.ours(asked) == {(TASK, "1"), (TASK, "2"), (PLAN, "7")}
+
+
+def test_nothing_noted_and_nothing_asked_is_nothing_ours(echoes):
+    assert echoes.ours([(TASK, "1")]) == frozenset()
+    echoes.note([])
+    assert echoes.ours([]) == frozenset()
+
+
+def test_a_write_without_a_version_is_not_remembered(echoes):
+    echoes.note([written(TASK, "")])
+    assert echoes.ours([(TASK, "")]) == frozenset()
+
+
+def test_our_writes_are_forgotten_after_minutes(client, keys):
+    RedisEchoes(client, keys).note([written(TASK, "1")])
+    assert 0 < client.pttl(keys.echo(TASK, "1")) <= KEPT_FOR / timedelta(milliseconds=1)
+
+
 def test_without_a_server_everything_says_so_in_one_way(keys):
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -87,6 +124,8 @@ def test_without_a_server_everything_says_so_in_one_way(keys):
             lambda: index.back_off(claim, timedelta(1)),
             lambda: index.failures(claim.person),
             index.size,
+            lambda: RedisEchoes(gone, keys).note([written(TASK, "1")]),
+            lambda: RedisEchoes(gone, keys).ours([(TASK, "1")]),
             RedisDoorbell(gone, keys, Celery()).inbox_has_mail,
         ):
             with pytest.raises(InboxUnavailable, match="check that Redis runs"):

@@ -26,6 +26,7 @@ from tests.fakes import (
     HOUSE_NOW,
     FakeDeadLetters,
     FakeDoorbell,
+    FakeEchoes,
     FakeInbox,
     FakeWatermarks,
     FakeWorkIndex,
@@ -68,6 +69,7 @@ def work():
         record=record,
         dead_letters=FakeDeadLetters(),
         watermarks=FakeWatermarks(),
+        echoes=FakeEchoes(),
         doorbell=Bell(),
         clock=clock,
         practice=Practice(

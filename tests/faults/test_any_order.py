@@ -121,6 +121,7 @@ def test_a_queue_emptied_at_every_step_of_a_story_is_filled_again_from_the_recor
         town.index.claimed.clear()
         town.inbox.entries.clear()
         town.marks.marks.clear()
+        town.echoes.noted.clear()
         town.work.catch_up()
         while town.is_busy():
             town.look()

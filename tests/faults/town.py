@@ -33,6 +33,7 @@ from service.ports import Claim, FhirRecord, RawNotification, RecordFailure, Res
 from tests.fakes import (
     FakeDeadLetters,
     FakeDoorbell,
+    FakeEchoes,
     FakeInbox,
     FakeWatermarks,
     FakeWorkIndex,
@@ -121,7 +122,7 @@ class Town:
         self.record = RewindableRecord(self.clock, **record)
         self._through = (seen_through or (lambda record: record))(self.record)
         self.index, self.letters = FakeWorkIndex(), FakeDeadLetters()
-        self.inbox, self.marks = FakeInbox(), FakeWatermarks()
+        self.inbox, self.marks, self.echoes = FakeInbox(), FakeWatermarks(), FakeEchoes()
         self._told: dict[str, int] = {}
         self.work = self.new_worker()
         for role, name in STAFF.items():
@@ -139,6 +140,7 @@ class Town:
             record=self._through,
             dead_letters=self.letters,
             watermarks=self.marks,
+            echoes=self.echoes,
             doorbell=self.bell,
             clock=self.clock,
             practice=practice,
@@ -151,14 +153,14 @@ class Town:
 
     def kept(self) -> Any:
         """Everything outside the processes as it is now."""
-        queue = (self.index, self.letters, self.inbox, self.marks, self._told)
+        queue = (self.index, self.letters, self.inbox, self.marks, self.echoes, self._told)
         return self.record.kept(), copy.deepcopy(queue), self.clock.at
 
     def rewind(self, kept: Any) -> None:
         """Back to how it was then; the processes start anew."""
         record, queue, self.clock.at = kept
         self.record.rewind(record)
-        self.index, self.letters, self.inbox, self.marks, self._told = copy.deepcopy(queue)
+        self.index, self.letters, self.inbox, self.marks, self.echoes, self._told = copy.deepcopy(queue)
         self.new_worker()
 
     # --- the world outside

@@ -102,6 +102,15 @@ def test_a_discharge_begins_an_enrolment_with_an_owned_follow_up_and_says_when_t
     assert done.next_due_at == HOUSE_NOW + timedelta(hours=4)
 
 
+def test_what_was_written_is_handed_out_with_the_versions_that_stand_in_the_record(look, record):
+    done = look(record)
+    ours = [r for r in record.everything() if r["resourceType"] in {"CarePlan", "Task", "Provenance"}]
+    assert {(each.reference, each.version) for each in done.written} == {
+        (f"{r['resourceType']}/{r['id']}", r["meta"]["versionId"]) for r in ours
+    }
+    assert look(record).written == ()
+
+
 def test_looking_again_without_a_change_writes_nothing(look, record):
     look(record)
     before = record.writes

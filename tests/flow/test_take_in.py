@@ -10,9 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.fhir.parked import unpacked
-from service.flow.take_in import Skip, TakenIn, take_in
-from service.ports import FhirRecord, NotInRecord, RawNotification, RecordRefused, RecordUnavailable
-from tests.fakes import FakeDeadLetters, FakeInbox, FakeWatermarks, FakeWorkIndex, ManualClock
+from service.flow.concerned import Skip
+from service.flow.take_in import TakenIn, take_in
+from service.ports import (
+    FhirRecord,
+    InboxUnavailable,
+    NotInRecord,
+    RawNotification,
+    RecordRefused,
+    RecordUnavailable,
+    Written,
+)
+from tests.fakes import FakeDeadLetters, FakeEchoes, FakeInbox, FakeWatermarks, FakeWorkIndex, ManualClock
 
 BASE = "https://record.example/fhir"
 
@@ -56,6 +65,7 @@ class Site:
     record: Record = field(default_factory=Record)
     letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
     marks: FakeWatermarks = field(default_factory=FakeWatermarks)
+    echoes: FakeEchoes = field(default_factory=FakeEchoes)
     clock: ManualClock = field(default_factory=ManualClock)
     caught_up: list[str] = field(default_factory=list)
     catch_up_fails: Exception | None = None
@@ -76,7 +86,7 @@ class Site:
     def take_in(self, limit: int = 100) -> TakenIn:
         return take_in(
             self.inbox, self.index, cast("FhirRecord", self.record), self.letters, self.clock,
-            watermarks=self.marks, catch_up=self._catch_up, base_url=BASE, limit=limit,
+            watermarks=self.marks, echoes=self.echoes, catch_up=self._catch_up, base_url=BASE, limit=limit,
         )  # fmt: skip
 
     def _catch_up(self, name: str) -> None:
@@ -217,6 +227,97 @@ def test_a_focus_that_is_not_there_yet_is_left_to_a_catch_up(site) -> None:
 
     assert taken.skipped == {Skip.NOT_FOUND: 1}
     assert site.caught_up == ["encounters"]
+
+
+# --- our own writes ---------------------------------------------------------------------------------------------
+
+
+def wrote(site, reference="Task/t1", version="1") -> None:
+    site.echoes.note([Written(reference=reference, version=version, created=True)])
+
+
+def task(version=None, person="p1", **rest):
+    meta = {} if version is None else {"meta": {"versionId": version}}
+    return {"resourceType": "Task", "id": "t1", "for": {"reference": f"Patient/{person}"}, **meta, **rest}
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [task("1"), event("Task/t1/_history/1"), event(f"{BASE}/Task/t1/_history/1")],
+    ids=["carried", "named with its version", "named by an address with its version"],
+)
+def test_exactly_what_we_wrote_ourselves_wakes_nobody_and_is_not_read(site, caplog, echo) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrote(site)
+    site.comes(echo)
+
+    assert site.take_in() == TakenIn(taken=1, skipped={Skip.OWN_WRITE: 1})
+    assert (site.record.reads, site.record.searches, site.inbox.size()) == ([], 0, 0)
+    assert caplog.messages == [
+        "change of a Task from encounters woke nobody: it is our own write, and whoever wrote it has looked again since"
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [task("2"), task(), event("Task/t1"), event("Task/t1/_history/2"), {**task("1"), "id": "t2"}],
+    ids=["the next version", "no version", "named without version", "named, next version", "another Task"],
+)
+def test_anything_but_exactly_what_we_wrote_wakes_its_person(site, change) -> None:
+    site.record.resources["Task/t1"] = task("2")
+    wrote(site)
+    site.comes(change)
+
+    site.take_in()
+
+    assert site.index.people() == {"Patient/p1"}
+
+
+def test_somebody_deleting_what_we_wrote_is_not_our_write(site) -> None:
+    wrote(site)
+    site.comes(task("1"), headers={"x-medplum-interaction": "delete"})
+
+    site.take_in()
+
+    assert site.index.people() == {"Patient/p1"}
+
+
+def test_another_reason_to_look_at_the_person_counts_beside_our_own_write(site) -> None:
+    wrote(site)
+    site.comes(task("1"))
+    site.comes(encounter("e1", "p1"))
+    site.comes(task("1"))
+
+    taken = site.take_in()
+
+    assert (taken.woken, taken.skipped) == (1, {Skip.OWN_WRITE: 2})
+    assert site.index.people() == {"Patient/p1"}
+
+
+def test_when_nobody_can_say_what_we_wrote_everything_stays_in_the_inbox(site) -> None:
+    site.comes(task("1"))
+    site.echoes.fails = True
+    with pytest.raises(InboxUnavailable):
+        site.take_in()
+    assert site.inbox.size() == 1
+
+    site.echoes.fails = False
+    site.inbox.leave_behind()
+    site.take_in()
+    assert site.index.people() == {"Patient/p1"}
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=25), st.sets(st.integers(1, 6)), st.integers(1, 4))
+def test_in_any_order_and_however_often_only_our_own_versions_wake_nobody(versions, own, limit) -> None:
+    site = Site()
+    for version in own:
+        wrote(site, version=str(version))
+    for version in versions:
+        site.comes(task(str(version), person=f"p{version}"))
+    while site.inbox.size():
+        site.take_in(limit)
+
+    assert site.index.people() == {f"Patient/p{version}" for version in versions if version not in own}
 
 
 # --- what is not named ------------------------------------------------------------------------------------------
