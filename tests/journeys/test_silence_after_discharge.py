@@ -56,10 +56,13 @@ def test_the_call_that_nobody_takes_on_climbs_every_rung_and_an_answer_stops_the
     assert record.escalation("ida", CONTACT).told == [lead, supervisor]
     moved = record.follow_up("ida", "contact-person")
     assert (moved.owner, moved.priority, moved.status) == ("Sam Whitlock", "asap", "requested")
-    # Nell's lead has taken it on, but nothing came of it in the time promised: the ladder goes on.
-    assert record.escalation("nell", CONTACT).told == [lead, supervisor]
+    # Nell's lead has taken it on at 12:10: the ladder stops, for the four hours in which it is to be done.
+    assert record.escalation("nell", CONTACT).told == [lead]
     # Mona's lead has acted: no further rung while that takes effect.
     assert record.escalation("mona", CONTACT).told == [lead]
+
+    world.until("2026-03-09 16:10")  # nothing has come of it: silence counts again
+    assert record.escalation("nell", CONTACT).told == [lead, ("Mon 09 16:10", "Sam Whitlock", "asap")]
 
     world.until("2026-03-09 17:00")
     clinic.holds("hal", "contact-person", "Asks to be called on Wednesday")
