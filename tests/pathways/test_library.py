@@ -211,10 +211,14 @@ def test_an_empty_folder_says_what_is_missing(tmp_path):
 
 def test_what_the_candidate_points_to_itself_counts_as_well(mappings, pathway_file):
     row = "also: [{resource: Condition, coded: {code: mental-health}, "
-    text = pathway_file.read_text().replace(f"{row}linked-by: encounter", f"{row}pointed-to-by: diagnosis.condition")
+    text = pathway_file.read_text().replace(
+        f"{row}linked-by: encounter", f"{row}pointed-to-by: diagnosis.condition"
+    )
     pathway_file.write_text(text)
     also = load_library(mappings, FakeCompiler(), today=TODAY).pathways[SAMPLE].starts[0].also[0]
-    depression = a_fact("Condition", code={"coding": [{"system": "http://snomed.info/sct", "code": "35489007"}]})
+    depression = a_fact(
+        "Condition", code={"coding": [{"system": "http://snomed.info/sct", "code": "35489007"}]}
+    )
     stay = a_stay(diagnosis=[{"condition": {"reference": "Condition/1"}}])
 
     assert also.holds(depression, replace(about(), candidate=stay))

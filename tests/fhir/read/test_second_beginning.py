@@ -18,7 +18,9 @@ def test_the_first_beginning_carries_no_number():
     assert named("enrolment", "p/Encounter/12").enrolment == "p/Encounter/12"
 
 
-@pytest.mark.parametrize("text", ["p/Encounter/12~0", "p/Encounter/12~", "p/Encounter/~2", "p/Encounter/12~2~3"])
+@pytest.mark.parametrize(
+    "text", ["p/Encounter/12~0", "p/Encounter/12~", "p/Encounter/~2", "p/Encounter/12~2~3"]
+)
 def test_other_tildes_are_not_ours(text: str):
     with pytest.raises(NotOurs):
         named("enrolment", text)
