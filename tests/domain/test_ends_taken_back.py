@@ -14,9 +14,8 @@ def cancelled() -> World:
 
 
 def test_a_discharge_cancelled_by_mistake_goes_on_with_its_follow_ups():
-    life = cancelled()
-    assert life.enrolment.status is PlanStatus.REVOKED
-    life.told(discharge())
+    assert cancelled().enrolment.status is PlanStatus.REVOKED
+    life = cancelled().told(discharge())
 
     assert life.enrolment.status is PlanStatus.ACTIVE
     assert life.enrolment.ended_reason == ""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
+from service.domain.vocabulary import PathwayId
 from service.fhir.path_compiler import StrictPathCompiler
 from service.pathways.case_schema import CaseFile
 from service.pathways.library import load_library
@@ -124,7 +125,7 @@ def test_the_small_pathway_can_be_copied_as_it_stands(guided):
     about_it = [p for p in library.problems if "after-a-stay" in p.file]
 
     assert about_it == []
-    assert library.pathways["after-a-stay"].title == "A call after a hospital stay"
+    assert library.pathways[PathwayId("after-a-stay")].title == "A call after a hospital stay"
 
 
 @pytest.mark.parametrize("part", ["encounter-class-inpatient", "transition-coordinator", "due-in"])

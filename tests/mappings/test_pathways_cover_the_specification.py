@@ -366,7 +366,7 @@ def test_some_case_reaches_every_stage(name):
 
 @each_pathway
 def test_some_case_climbs_every_ladder_that_a_task_can_climb_to_its_top(name):
-    highest = {}
+    highest: dict[str, int] = {}
     for expect in expectations(name):
         for task, rungs in expect.get("escalated", {}).items():
             ladder = tasks(name)[task]["escalation"]

@@ -153,6 +153,7 @@ def test_a_referral_takes_its_clock_from_the_encounter_it_is_anchored_on(mapping
     )
 
     assert of_the_site.clock_of is None, "an Encounter has its own"
+    assert of_a_referral.clock_of is not None
     assert of_a_referral.clock_of.kind == "Encounter"
     assert of_a_referral.clock_of.holds(a_fact("Encounter/1", status="finished"), seen())
     assert not of_a_referral.clock_of.holds(a_fact("Encounter/1", status="in-progress"), seen())
