@@ -49,6 +49,8 @@ class RedisDoorbell:
         self._client: Any = client
         self._keys = keys
         self._celery = celery
+        self._left_rung: set[str] = set()
+        """Bells that could not be answered because Redis was away; answered at the next opportunity."""
 
     def inbox_has_mail(self) -> None:
         """Rings unless somebody has rung and no worker has come yet."""
@@ -73,15 +75,23 @@ class RedisDoorbell:
 
     def answer_inbox(self) -> None:
         """To be called before the inbox is read: whatever comes in from now on rings again."""
-        with told():
-            self._client.delete(self._keys.bell(INBOX_BELL))
+        self._answer(INBOX_BELL)
 
     def answer_catch_up(self) -> None:
         """To be called when a catch-up has ended, well or not."""
+        self._answer(CATCH_UP_BELL)
+
+    def _answer(self, *bells: str) -> None:
+        """These bells, and those that could not be answered before."""
+        self._left_rung.update(bells)
+        owed = tuple(self._left_rung)
         with told():
-            self._client.delete(self._keys.bell(CATCH_UP_BELL))
+            self._client.delete(*(self._keys.bell(bell) for bell in owed))
+        self._left_rung.difference_update(owed)
 
     def _set(self, bell: str, stays: timedelta) -> bool:
+        if self._left_rung:
+            self._answer()
         with told():
             return bool(self._client.set(self._keys.bell(bell), b"1", nx=True, px=stays))
 
@@ -90,8 +100,8 @@ class RedisDoorbell:
             with told():
                 self._celery.send_task(job.value, args=list(arguments), queue=QUEUE_OF[job].value)
         except (OperationalError, InboxUnavailable) as failure:
-            # The bell must not look rung when no message went out; should this fail too, it falls silent by itself.
+            # The bell must not look rung when no message went out; should this fail too, it is answered later.
             if bell is not None:
-                with suppress(redis.RedisError):
-                    self._client.delete(self._keys.bell(bell))
+                with suppress(InboxUnavailable):
+                    self._answer(bell)
             raise InboxUnavailable(NO_ANSWER) from failure

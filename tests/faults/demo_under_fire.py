@@ -154,8 +154,11 @@ def _killer(fire: Fire, at_random: tuple[int, tuple[str, ...]] | None, over: Eve
     dice = Random(seed)
 
     def kill() -> None:
-        while not over.wait(dice.uniform(0.3, 1.2)):
-            fire.hit(dice.choice(victims))
+        while True:
+            for victim in dice.sample(victims, len(victims)):
+                if over.wait(dice.uniform(0.3, 1.2)):
+                    return
+                fire.hit(victim)
 
     thread = Thread(target=kill, daemon=True)
     thread.start()
