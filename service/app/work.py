@@ -118,6 +118,7 @@ class Work:
             watermarks=self.watermarks,
             echoes=self.echoes,
             catch_up=self._catch_up_for,
+            pathways=self.practice.pathways,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
         )

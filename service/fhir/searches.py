@@ -10,9 +10,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from service.domain.vocabulary import Reference
-from service.fhir.references import mapping, mappings, reference_to, referred
-from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
+from service.domain.vocabulary import PathwayId, Reference
+from service.fhir.references import (
+    identifier_values,
+    mapping,
+    mappings,
+    reference_to,
+    referred,
+    relative_reference,
+)
+from service.fhir.systems import ENROLMENT, PATHWAY_PLAN, PLAN_CATEGORY
 from service.ports import Resource, Search
 
 ALWAYS = frozenset({"CarePlan", "Task", "Communication"})
@@ -31,6 +38,8 @@ SHARED = frozenset(
 """Types that are about the site, not about one person."""
 ROLES_PER_SEARCH = 40
 """Keeps the URL of a role search below what proxies cut (about 8,000 characters)."""
+ENROLMENTS_PER_SEARCH = 30
+"""The same for a search of enrolments by their identifiers."""
 
 _PARAMETER = {
     "AdverseEvent": "subject",
@@ -48,6 +57,25 @@ def enrolment_search(person: Reference) -> Search:
     return Search(
         kind="CarePlan", params=(("patient", person), ("category", f"{PLAN_CATEGORY}|{PATHWAY_PLAN}"))
     )
+
+
+def anchored_searches(anchors: Iterable[Reference], pathways: Iterable[PathwayId]) -> list[Search]:
+    """Enrolments that any of these resources began on any of these pathways, whatever their status.
+
+    One that is over counts too: where the same resource began the pathway again, it is about the same person.
+    """
+    known = sorted(pathways)
+    tokens = iter([_token(ENROLMENT, f"{pathway}/{anchor}") for anchor in anchors for pathway in known])
+    searches = []
+    while batch := list(islice(tokens, ENROLMENTS_PER_SEARCH)):
+        searches.append(Search(kind="CarePlan", params=(("identifier", ",".join(batch)),)))
+    return searches
+
+
+def anchors_of(enrolment: Resource) -> list[Reference]:
+    """What an enrolment CarePlan says in its identifier, `<pathway>/<Type>/<id>`, that it began with."""
+    named = (value.partition("/")[2] for value in identifier_values(enrolment, ENROLMENT))
+    return [reference for text in named if (reference := relative_reference(text))]
 
 
 def person_searches(

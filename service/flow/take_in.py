@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from service.domain.vocabulary import Reference
+from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.notifications import Kind, NotificationProblem, Parsed, ResourceChange, parse
 from service.fhir.parked import packed
 from service.fhir.subscription_marks import (
@@ -68,18 +68,20 @@ def take_in(
     watermarks: Watermarks,
     echoes: Echoes,
     catch_up: CatchUp,
+    pathways: Iterable[PathwayId],
     base_url: str,
     limit: int,
 ) -> TakenIn:
     """Take up to `limit` notifications from the inbox; `base_url` is that of the record server.
 
+    `pathways` are all that are known here: what is deleted may have begun an enrolment on any of them.
     Notifications of exactly what `echoes` knows as our own writes wake nobody: whoever wrote has looked again since.
     People are woken before an entry is finished, so a crash at any point repeats a wake-up and loses none.
     """
     entries = inbox.take(limit)
     if not entries:
         return TakenIn()
-    concerned = Concerned(record, echoes, base_url)
+    concerned = Concerned(record, echoes, pathways=pathways, base_url=base_url)
     round_ = _Round(concerned=concerned, dead_letters=dead_letters, clock=clock, base_url=base_url)
     round_.understand(entries)
     concerned.prepare(change for parsed in round_.understood.values() for change in parsed.changes)

@@ -8,16 +8,19 @@ import urllib.parse
 import urllib.request
 from datetime import timedelta
 
-from service.domain.vocabulary import Reference
+from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.searches import (
+    ENROLMENTS_PER_SEARCH,
     ROLES_PER_SEARCH,
+    anchored_searches,
+    anchors_of,
     directory_searches,
     enrolment_search,
     people_of,
     person_of,
     person_searches,
 )
-from service.fhir.systems import ROLE
+from service.fhir.systems import ENROLMENT, ROLE
 from service.ports import Search
 from tests.builders import (
     PERSON,
@@ -80,6 +83,35 @@ def test_role_codes_are_asked_for_in_bounded_portions_with_the_people_in_them():
 
     assert first.params[0][1].count(",") == ROLES_PER_SEARCH - 1
     assert second.params == (("role", f"{ROLE}|role-040"), ("_include", "PractitionerRole:practitioner"))
+
+
+def test_enrolments_that_something_began_are_asked_for_on_every_pathway_at_once():
+    [search] = anchored_searches([Reference("Encounter/12")], [PathwayId("post-discharge"), PathwayId("crisis")])
+
+    assert search == Search(
+        kind="CarePlan",
+        params=(("identifier", f"{ENROLMENT}|crisis/Encounter/12,{ENROLMENT}|post-discharge/Encounter/12"),),
+    )
+    assert anchored_searches([Reference("Encounter/12")], []) == []
+
+
+def test_many_such_questions_are_asked_in_bounded_portions():
+    anchors = [Reference(f"Encounter/{number}") for number in range(ENROLMENTS_PER_SEARCH + 1)]
+
+    first, second = anchored_searches(anchors, [PathwayId("a")])
+
+    assert first.params[0][1].count(",") == ENROLMENTS_PER_SEARCH - 1
+    assert second.params == (("identifier", f"{ENROLMENT}|a/Encounter/{ENROLMENTS_PER_SEARCH}"),)
+
+
+def test_what_an_enrolment_began_with_stands_in_its_identifier():
+    def enrolment(*values, system=ENROLMENT):
+        return {"resourceType": "CarePlan", "identifier": [{"system": system, "value": v} for v in values]}
+
+    assert anchors_of(enrolment("post-discharge/Encounter/12")) == ["Encounter/12"]
+    assert anchors_of(enrolment("post-discharge/Encounter/12", system="urn:other")) == []
+    assert anchors_of(enrolment("post-discharge", "x/y", "post-discharge/Encounter/1/task/1")) == []
+    assert anchors_of({"resourceType": "CarePlan"}) == []
 
 
 def test_separators_inside_codes_are_escaped():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.vocabulary import PathwayId
 from service.fhir.parked import unpacked
 from service.flow.concerned import Skip
 from service.flow.take_in import TakenIn, take_in
@@ -86,7 +87,8 @@ class Site:
     def take_in(self, limit: int = 100) -> TakenIn:
         return take_in(
             self.inbox, self.index, cast("FhirRecord", self.record), self.letters, self.clock,
-            watermarks=self.marks, echoes=self.echoes, catch_up=self._catch_up, base_url=BASE, limit=limit,
+            watermarks=self.marks, echoes=self.echoes, catch_up=self._catch_up, pathways=[PathwayId("after-discharge")],
+            base_url=BASE, limit=limit,
         )  # fmt: skip
 
     def _catch_up(self, name: str) -> None:

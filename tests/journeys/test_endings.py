@@ -15,7 +15,7 @@ DIED = "the person has died"
 
 def test_a_death_a_deletion_and_a_correction_end_the_pathway_with_the_reason(world: World) -> None:
     hospital, record = world.hospital, world.record
-    discharged, in_crisis = ("dot", "del", "eve", "cam"), ("doc", "deb", "ern")
+    discharged, in_crisis = ("dot", "del", "ron", "eve", "cam"), ("doc", "deb", "ern")
     for person in discharged:
         hospital.discharges(person)
     for person in in_crisis:
@@ -49,9 +49,12 @@ def test_a_death_a_deletion_and_a_correction_end_the_pathway_with_the_reason(wor
         assert record.enrolment("both", pathway).status == "revoked"
     assert record.open_follow_ups("both") == set()
 
-    # This server tells nobody about deletions; they are seen when the person is looked at next.
+    # This server tells nobody about deletions; they are seen when the person is looked at next, or when told of.
     hospital.deletes("Encounter/del-stay")
     hospital.deletes("Encounter/deb-crisis")
+    hospital.deletes("Encounter/ron-stay")
+    world.is_told_of_deletion("Encounter/ron-stay")
+    _has_ended(world, "ron", DELETED)
     world.until("2026-03-06 20:30")
     _has_ended(world, "deb", DELETED)
     world.until("2026-03-09 10:00")

@@ -71,6 +71,15 @@ class World:
         """Elapsed time, e.g. `hours=3`."""
         self.until((self.now().astimezone(ZoneInfo("UTC")) + timedelta(**length)).astimezone(DENVER))
 
+    def is_told_of_deletion(self, reference: str) -> None:
+        """A notification as servers send it that tell of deletions, which this one does not: by the address alone."""
+        kind = reference.partition("/")[0]
+        [asked] = [s for s in self.fhir.search("Subscription") if s["criteria"].partition("?")[0] == kind]
+        headers = dict(line.split(": ", 1) for line in asked["channel"].get("header", []))
+        self._web.delete(f"{asked['channel']['endpoint']}/{reference}", headers=headers).raise_for_status()
+        self._told_before -= 1
+        self._unsettled = True
+
     # --- waiting
 
     def settle(self) -> None:
