@@ -19,8 +19,10 @@ from service.domain.intents import Decision
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import RUNNING_PLAN, PathwayId, Reference
 from service.fhir.labels import high_water
+from service.fhir.notification_references import lookups
 from service.fhir.read import Catalogue, read_person
 from service.fhir.read.elements import extension_value
+from service.fhir.read.roster import unnamed
 from service.fhir.references import mapping, reference_to, referred
 from service.fhir.render import render
 from service.fhir.searches import enrolment_search, person_searches
@@ -30,6 +32,7 @@ from service.flow.write_back import write_back
 from service.ports import (
     FhirRecord,
     NotInRecord,
+    RecordRefused,
     RecordUnavailable,
     Resource,
     Search,
@@ -42,6 +45,10 @@ log = logging.getLogger(__name__)
 
 TRIES = 5
 """Somebody else writing between our reading and our writing is normal; five times in a row is not."""
+NAMES = 2
+"""Most rounds of reading people who are only referred to; a second is needed where the first found one who has left."""
+
+Decide = Callable[[Sequence[Pathway], PersonRecord, datetime], tuple[Decision, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +90,7 @@ def reconcile(
     practice: Practice,
     now: datetime,
     directory: Callable[[], Sequence[Resource]] = lambda: (),
-    decide: Callable[[Sequence[Pathway], PersonRecord, datetime], tuple[Decision, ...]] = decide_all,
+    decide: Decide = decide_all,
 ) -> Reconciled:
     """Bring the record of one person up to date as of `now`; `directory` gives the site's staff as read.
 
@@ -94,7 +101,7 @@ def reconcile(
     for tries in range(1, TRIES + 1):
         seen = _read(person, record, practice, now, directory)
         _note_unknown_pathways(seen.record, practice)
-        decisions = decide(list(practice.pathways.values()), seen.record, now)
+        seen, decisions = _decided(seen, decide, record, practice, now)
         try:
             for decision in decisions:
                 written += _write(decision, seen, record, practice, now)
@@ -146,12 +153,16 @@ def _read(
         about += _all(record, person_searches(person, practice.types, min(stays), ever=practice.ever))
     everything = [*directory(), *about]
     seen = read_person(everything, person=person, catalogue=practice.catalogue, now=now)
-    found = ((reference_to(resource), resource) for resource in everything)
     return _Seen(
         record=replace(seen, gone=seen.gone | gone),
-        resources={reference: resource for reference, resource in found if reference},
+        resources=_by_reference(everything),
         labels=high_water(about),
     )
+
+
+def _by_reference(resources: Iterable[Resource]) -> dict[Reference, Resource]:
+    found = ((reference_to(resource), resource) for resource in resources)
+    return {reference: resource for reference, resource in found if reference}
 
 
 def _all(record: FhirRecord, searches: Sequence[Search]) -> list[Resource]:
@@ -186,6 +197,39 @@ def _anchors(
 def _anchor(plan: Resource) -> Reference | None:
     found = extension_value(plan, ENROLMENT_ANCHOR, "valueReference")
     return referred(found)
+
+
+# --- deciding
+
+
+def _decided(
+    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
+) -> tuple[_Seen, tuple[Decision, ...]]:
+    """What is to be written; whoever could be asked and was only referred to is read first, so that all is by name."""
+    pathways, person = list(practice.pathways.values()), seen.record.person
+    decisions = decide(pathways, seen.record, now)
+    asked: set[Reference] = set()
+    for _ in range(NAMES):
+        nameless = unnamed(seen.record.roster) - seen.resources.keys() - asked
+        if not nameless or all(decision.is_settled for decision in decisions):
+            break
+        asked |= nameless
+        found = {**seen.resources, **_by_reference(_people(nameless, record))}
+        again = read_person(
+            found.values(), person=person, catalogue=practice.catalogue, now=now, gone=seen.record.gone
+        )
+        seen = replace(seen, record=again, resources=found)
+        decisions = decide(pathways, again, now)
+    return seen, decisions
+
+
+def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
+    try:
+        return _all(record, lookups(sorted(wanted)))
+    except RecordRefused as refusal:
+        # An owner who goes by a reference is poor; no owner at all would be worse.
+        log.warning("owners go by their reference: the record refused to show them (%s)", refusal.status)
+        return []
 
 
 # --- writing

@@ -86,7 +86,9 @@ def test_role_codes_are_asked_for_in_bounded_portions_with_the_people_in_them():
 
 
 def test_enrolments_that_something_began_are_asked_for_on_every_pathway_at_once():
-    [search] = anchored_searches([Reference("Encounter/12")], [PathwayId("post-discharge"), PathwayId("crisis")])
+    [search] = anchored_searches(
+        [Reference("Encounter/12")], [PathwayId("post-discharge"), PathwayId("crisis")]
+    )
 
     assert search == Search(
         kind="CarePlan",

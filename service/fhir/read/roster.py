@@ -67,6 +67,13 @@ def read_roster(
     )
 
 
+def unnamed(roster: Roster) -> frozenset[Reference]:
+    """Practitioners who could be asked and go by their reference, because nothing that was read says their name."""
+    accountable = (roster.accountable,) if roster.accountable else ()
+    holders = chain(roster.explicit.values(), roster.care_team, roster.directory, accountable)
+    return frozenset(each.practitioner for each in holders if each.display == each.reference)
+
+
 def _explicit(
     newest: Sequence[Resource], rules: Mapping[RoleId, NamedBy], people: Directory
 ) -> Mapping[RoleId, Holder]:
