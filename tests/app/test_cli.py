@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -62,6 +64,23 @@ def test_every_command_is_looked_at_here():
         below = getattr(command, "commands", None)
         names |= {f"{name} {each}" for each in below} if below else {name}
     assert names == set(COMMANDS)
+
+
+HEAVY = {"celery", "fastapi", "httpx", "redis", "yaml", "service.domain.decide"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], *([*command.split(), "--help"] for command in COMMANDS)],
+    ids=" ".join,
+)
+def test_help_and_version_answer_without_importing_what_only_work_needs(arguments):
+    """What takes most of a second to import is imported by the command that needs it."""
+    script = "import sys; from service.app.cli import main; sys.argv[1:] = sys.argv[2:]\ntry: main()\nexcept SystemExit: pass\nprint(*sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", script, "-", *arguments], capture_output=True, text=True, check=True
+    )
+    assert not HEAVY & set(shown.stdout.splitlines()[-1].split())
 
 
 def test_each_exit_status_is_explained_once():

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from service.adapters.memory_record import InMemoryRecord
-from service.app.commands.printing import FAILURES
+from service.app.commands.failures import FAILURES
 from service.app.demo.cast import AVA, BEN, CHO, PEOPLE
 from service.app.demo.ending import ENDINGS, check_ending
 from service.app.demo.failing import StoryFailed

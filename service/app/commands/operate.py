@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.app.by_hand import LookedAt
 from service.app.commands.printing import as_json, console, failures_in_words, said, settings_from, stop
 from service.app.exits import Exit
 from service.app.findings import Finding, Outcome
+
+if TYPE_CHECKING:
+    from service.app.by_hand import LookedAt
 
 subscriptions = typer.Typer(no_args_is_help=True, help="What the FHIR server is asked to tell us.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Work that waits for a person.")

@@ -1,4 +1,7 @@
-"""How commands print: for people through rich, for programs as JSON; and how failures become one line and a status."""
+"""How commands print: for people through rich, for programs as JSON; and how failures become one line and a status.
+
+Whatever knows servers is imported when it is needed: `--help` and `--version` answer at once.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +10,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from service.adapters.clocks import ClockFileProblem
-from service.adapters.embedded import EmbeddedServerFailed
-from service.app.by_hand import NotNamedRight
-from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
-from service.app.listening import CannotListen
-from service.app.settings import Settings, SettingsProblem, load_settings
-from service.app.state_folder import StateFolderProblem
-from service.app.subscription_files import SubscriptionsProblem
-from service.app.up import DidNotStart
-from service.app.wiring import MappingsProblem
-from service.ports import InboxUnavailable, RecordFailure
 
-FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
-    (SettingsProblem, Exit.SETTINGS),
-    (ClockFileProblem, Exit.SETTINGS),
-    (MappingsProblem, Exit.MAPPINGS),
-    (SubscriptionsProblem, Exit.MAPPINGS),
-    (NotNamedRight, Exit.NOT_FOUND),
-    (RecordFailure, Exit.FHIR_SERVER),
-    (InboxUnavailable, Exit.REDIS),
-    (EmbeddedServerFailed, Exit.NOT_STARTED),
-    (DidNotStart, Exit.NOT_STARTED),
-    (CannotListen, Exit.NOT_STARTED),
-    (StateFolderProblem, Exit.NOT_STARTED),
-    (StoryFailed, Exit.NOT_AS_IT_SHOULD_BE),
-)
-"""Which failure ends with which status. Anything else is ours to fix and shows its traceback."""
+if TYPE_CHECKING:
+    from service.app.settings import Settings
 
 
 def console() -> Console:
@@ -70,8 +49,19 @@ def failures_in_words() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
-    except tuple(kind for kind, _ in FAILURES) as failure:
-        stop(str(failure), next(status for kind, status in FAILURES if isinstance(failure, kind)))
+    except typer.Exit:
+        raise
+    except Exception as failure:  # what is not known goes on as it came: it is ours to fix
+        status = _status_of(failure)
+        if status is None:
+            raise
+        stop(str(failure), status)
+
+
+def _status_of(failure: Exception) -> Exit | None:
+    from service.app.commands.failures import FAILURES
+
+    return next((status for kind, status in FAILURES if isinstance(failure, kind)), None)
 
 
 def stop(message: str, status: Exit) -> NoReturn:
@@ -86,6 +76,8 @@ def _errors() -> Console:
 
 def settings_from(**given: Any) -> Settings:
     """Settings of the environment, with what the command line gives on top; what is wrong is named as it was given."""
+    from service.app.settings import SettingsProblem, load_settings
+
     try:
         return load_settings(**given)
     except SettingsProblem as problem:

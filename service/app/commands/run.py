@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.app.commands.printing import console, failures_in_words, said, settings_from
-from service.app.settings import Settings
+
+if TYPE_CHECKING:
+    from service.app.settings import Settings
 
 Fhir = Annotated[
     str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
