@@ -19,17 +19,18 @@ from threading import Event, Lock, Thread
 import httpx
 from rich.console import Console
 
-from service.adapters.redis_connection import Keys, connect
 from service.app.demo.ending import check_ending
 from service.app.demo.story import Story
 from service.app.demo.timeline import Timeline
 from service.app.demo.world import World, open_world
+from service.flow.catch_up import MARK
 from service.ports import InboxUnavailable
 from tests.processes import eventually, free_port
 
 OURS = ("web", "worker", "scheduler")
 REDIS, FHIR = "Redis server", "FHIR server"
 BACK_WITHIN = 60.0
+ASKED = "asked for by the test"
 BURNS_FOR = 1.5
 """Seconds of work under random fire in each scene before the first moment of calm."""
 
@@ -91,13 +92,14 @@ class BurningWorld(World):
             super().settle()
 
     def _catch_up(self) -> None:
-        """One that begins now, as the scheduler asks for every few seconds."""
+        """One that begins now, as the scheduler asks for every few seconds; each leaves its mark at its end."""
         eventually(self._ring, within=BACK_WITHIN)
-        with connect(self.settings.need("redis_url")) as client:
-            eventually(lambda: not client.exists(Keys().bell("catch-up")), within=BACK_WITHIN)
+        eventually(lambda: self.queue.watermarks.get(MARK) != ASKED, within=BACK_WITHIN)
 
     def _ring(self) -> bool:
+        """Once no other is under way."""
         try:
+            self.queue.watermarks.set(MARK, ASKED)
             return self.queue.doorbell.catch_up_is_due()
         except InboxUnavailable:
             return False
