@@ -1,0 +1,46 @@
+"""The Celery tasks as shells: whatever happens inside is told, and no message is delivered for ever."""
+
+import io
+import logging
+
+import pytest
+
+from service.adapters.redis_doorbell import Job
+from service.app.celery_app import make_celery
+from service.app.settings import load_settings
+from service.app.telemetry import JsonLines
+from service.app.worker import add_tasks
+
+ARGUMENTS = {Job.TAKE_IN: (), Job.RECONCILE_PERSON: ("Patient/ana", "token"), Job.CATCH_UP: ()}
+
+
+class Faulty:
+    """Jobs that fail in a way that they do not handle themselves."""
+
+    def take_in(self):
+        raise ZeroDivisionError("Ana Secret")
+
+    def reconcile_person(self, _person, _token):
+        raise ZeroDivisionError("Ana Secret")
+
+    def catch_up(self):
+        raise ZeroDivisionError("Ana Secret")
+
+
+@pytest.mark.parametrize("job", list(Job))
+def test_a_fault_that_a_job_does_not_handle_is_told_with_type_and_place_and_no_values(job):
+    celery = make_celery(load_settings({"THROUGHLINE_REDIS_URL": "redis://localhost:6379/0"}))
+    add_tasks(celery, Faulty())
+    told = io.StringIO()
+    handler = logging.StreamHandler(told)
+    handler.setFormatter(JsonLines("worker"))
+    logger = logging.getLogger("service.app.worker")
+    logger.addHandler(handler)
+    try:
+        celery.tasks[job.value](*ARGUMENTS[job])
+    finally:
+        logger.removeHandler(handler)
+    line = told.getvalue()
+    assert f'"job": "{job.value}"' in line
+    assert '"fault": "ZeroDivisionError"' in line
+    assert "Ana" not in line
