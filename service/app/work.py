@@ -47,7 +47,7 @@ PARKED_AGAIN_AFTER = timedelta(hours=1)
 REFUSED_TRIES = 3
 FAULT_TRIES = 5
 LOOKS = 3
-"""Most looks in a row; two are normal (write, then see that all is as it should be)."""
+"""Most looks in a row; two are normal (write, then see that all is as it should be), more while others write too."""
 AT_ONCE = 200
 """Notifications taken in one round."""
 DRAIN_FOR = timedelta(seconds=20)
@@ -166,12 +166,20 @@ class Work:
 
     def _settle(self, person: Reference) -> datetime | None:
         """Look until there is nothing to write: what was just written may itself open the next step."""
+        said = set()
         for _ in range(LOOKS):
             done = self._look(person)
             if not done.writes:
                 return done.next_due_at
+            said.add(frozenset((d.enrolment.identifier, d.rules) for d in done.decisions if not d.is_settled))
             self._note(done.written)
-        # What this look writes is not noted: nobody looks after it, unless its echo wakes somebody.
+        if len(said) == LOOKS:
+            log.info(
+                "others write while a person is looked at; looked at again in turn", extra={"looks": LOOKS}
+            )
+            return self.clock.now()
+        # The same was said twice: somebody undoes what we write, or we do. Going on at once would go on for ever. What
+        # this look writes is not noted: nobody looks after it, unless its echo wakes somebody.
         log.warning("a person's record did not settle; looked at again when due", extra={"looks": LOOKS})
         return self._look(person).next_due_at
 

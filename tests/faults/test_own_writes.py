@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from service.fhir.references import identifier_values
-from service.fhir.systems import FOLLOW_UP
+from service.fhir.systems import ENROLMENT, FOLLOW_UP, MISSING_FIELD
 from tests.fakes import FakeEchoes
 from tests.faults.notifications import put
 from tests.faults.standing import differences, told_of
@@ -24,13 +26,14 @@ def standing_at(town):
     return town
 
 
-def contact(town):
-    [found] = [
-        r
-        for r in town.record.everything()
-        if any(v.endswith(CONTACT) for v in identifier_values(r, FOLLOW_UP))
-    ]
+def follow_up(town, name):
+    everything = town.record.everything()
+    [found] = [r for r in everything if any(v.endswith(f"/{name}") for v in identifier_values(r, FOLLOW_UP))]
     return found
+
+
+def contact(town):
+    return follow_up(town, CONTACT)
 
 
 def somebody_accepts(town):
@@ -166,6 +169,61 @@ def test_a_memory_that_fails_stops_no_work():
         town.work.reconcile_person(claim.person, claim.token)
     assert contact(town)["status"] == "requested"
     assert town.index.claimed == {}
+
+
+def while_it_is_looked_at(town, act):
+    """After each write of a look, before the next look: `act(how often so far)`."""
+    told, times = town.echoes.note, count(1)
+
+    def note(written):
+        told(written)
+        act(next(times))
+
+    town.echoes.note = note
+    return told
+
+
+def test_staff_at_work_while_a_person_is_looked_at_are_no_reason_to_worry(caplog):
+    """Each look finds something new; the person is looked at again in turn, without waiting for any notification."""
+    town = standing_at(Town())
+    town.work.take_in()
+    [claim] = town.bell.people
+    asked = iter(["contact-person/1", "review-discharge-plan/1", "confirm-receipt/1"])
+
+    def somebody_accepts_another(_times):
+        if (wanted := next(asked, None)) is not None:
+            at = town.clock.move(minutes=1)
+            task = follow_up(town, wanted)
+            town.record.put({**task, "status": "accepted", "lastModified": at.isoformat()})
+
+    told = while_it_is_looked_at(town, somebody_accepts_another)
+    with caplog.at_level("INFO", logger="service.app.work"):
+        town.work.reconcile_person(claim.person, claim.token)
+
+    assert town.index.due == {claim.person: town.clock.now()}
+    assert [r.levelname for r in caplog.records if "looked at again" in r.getMessage()] == ["INFO"]
+    town.echoes.note = told
+    town.bell.people.clear()
+    drained(town)
+    assert next(asked, None) is None
+    assert town.index.due[claim.person] > town.clock.now()
+
+
+def test_a_system_that_undoes_what_we_write_is_told_and_does_not_keep_us_busy_for_ever(caplog):
+    town = standing_at(Town())
+    town.work.take_in()
+    [claim] = town.bell.people
+
+    def another_system_strikes_out_what_is_missing(_times):
+        [plan] = [r for r in town.record.everything() if identifier_values(r, ENROLMENT)]
+        kept = [each for each in plan["extension"] if each["url"] != MISSING_FIELD]
+        town.record.put({**plan, "extension": kept})
+
+    while_it_is_looked_at(town, another_system_strikes_out_what_is_missing)
+    town.work.reconcile_person(claim.person, claim.token)
+
+    assert "a person's record did not settle; looked at again when due" in caplog.messages
+    assert town.index.due[claim.person] > town.clock.now()
 
 
 class Forgetful(FakeEchoes):
