@@ -33,18 +33,18 @@ BEAT_EVERY = 5.0
 def add_tasks(celery: Celery, work: Work) -> None:
     """The three jobs as Celery tasks; they never raise, so that a message is never delivered for ever."""
 
-    @celery.task(name=Job.TAKE_IN.value, queue=Queue.INBOX.value)
+    @celery.task(name=Job.TAKE_IN.value, queue=Queue.INBOX.value, shared=False)
     def take_in() -> None:
         with _telling(Job.TAKE_IN):
             work.take_in()
 
-    @celery.task(name=Job.RECONCILE_PERSON.value, queue=Queue.PEOPLE.value)
+    @celery.task(name=Job.RECONCILE_PERSON.value, queue=Queue.PEOPLE.value, shared=False)
     def reconcile_person(person: str, token: str) -> None:
         with _telling(Job.RECONCILE_PERSON):
             work.reconcile_person(Reference(person), token)
 
     # Not acknowledged late: a catch-up may outlast the redelivery time, and the scheduler rings again anyway.
-    @celery.task(name=Job.CATCH_UP.value, queue=Queue.CATCH_UP.value, acks_late=False)
+    @celery.task(name=Job.CATCH_UP.value, queue=Queue.CATCH_UP.value, acks_late=False, shared=False)
     def catch_up() -> None:
         with _telling(Job.CATCH_UP):
             work.catch_up()
