@@ -32,6 +32,7 @@ from service.flow.write_back import write_back
 from service.ports import (
     FhirRecord,
     NotInRecord,
+    RecordFailure,
     RecordRefused,
     RecordUnavailable,
     Resource,
@@ -95,19 +96,24 @@ def reconcile(
     """Bring the record of one person up to date as of `now`; `directory` gives the site's staff as read.
 
     RecordUnavailable: try again later; nothing is half done that another reconcile does not finish. RecordRefused: the
-    server will not accept this as it is; somebody has to look.
+    server will not accept this as it is, somebody has to look; the person's other pathways have been written.
     """
     written: list[Written] = []
     for tries in range(1, TRIES + 1):
         seen = _read(person, record, practice, now, directory)
         _note_unknown_pathways(seen.record, practice)
         seen, decisions = _decided(seen, decide, record, practice, now)
-        try:
-            for decision in decisions:
+        failures: list[RecordFailure] = []
+        for decision in decisions:
+            try:
                 written += _write(decision, seen, record, practice, now)
-        except VersionConflict:
+            except (RecordRefused, VersionConflict) as failure:
+                failures.append(failure)  # the person's other pathways do not wait for this one
+        if any(isinstance(failure, VersionConflict) for failure in failures):
             log.info("somebody else wrote in between: reading again", extra={"tries": tries})
             continue
+        if failures:
+            raise failures[0]
         return Reconciled(
             next_due_at=min((d.next_due_at for d in decisions if d.next_due_at), default=None),
             written=tuple(written),
@@ -195,8 +201,7 @@ def _anchors(
 
 
 def _anchor(plan: Resource) -> Reference | None:
-    found = extension_value(plan, ENROLMENT_ANCHOR, "valueReference")
-    return referred(found)
+    return referred(extension_value(plan, ENROLMENT_ANCHOR, "valueReference"))
 
 
 # --- deciding
@@ -240,9 +245,7 @@ def _write(
 ) -> Sequence[Written]:
     writes = _rendered(decision, seen, practice, now)
     _note(decision, writes)
-    if not writes:
-        return ()
-    return write_back(record, writes).written
+    return write_back(record, writes).written if writes else ()
 
 
 def _rendered(decision: Decision, seen: _Seen, practice: Practice, now: datetime) -> Sequence[Write]:

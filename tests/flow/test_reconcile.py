@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
@@ -13,12 +14,12 @@ import pytest
 from service.adapters.memory_record import Faults, InMemoryRecord
 from service.app.practice import practice_of, role_codes
 from service.domain.decide import decide_all
-from service.domain.vocabulary import Reference
+from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.flow.directory import KeptDirectory
 from service.flow.reconcile import TRIES, reconcile
 from service.pathways.library import load_library
-from service.ports import Capabilities, NotInRecord, RecordUnavailable
+from service.ports import Capabilities, NotInRecord, RecordRefused, RecordUnavailable
 from tests.fakes import HOUSE_NOW, ManualClock
 
 MAPPINGS = Path(__file__).parents[1] / "app" / "mappings"
@@ -160,6 +161,60 @@ def test_somebody_else_writing_every_time_is_left_for_later(look, record, clock)
 
     with pytest.raises(RecordUnavailable, match=f"{TRIES} times"):
         look(record, decide=decide_while_somebody_always_writes)
+
+
+def with_a_second_pathway(practice):
+    [first] = practice.pathways.values()
+    second = replace(first, id=PathwayId("zz-second"))
+    return replace(practice, pathways={first.id: first, second.id: second})
+
+
+def written_for(record, pathway):
+    return {
+        r["resourceType"]
+        for r in record.everything()
+        if any(each["value"].startswith(f"{pathway}/") for each in r.get("identifier", ()))
+    }
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_what_is_refused_on_one_pathway_does_not_keep_the_person_from_the_others(practice, clock, atomic):
+    class Refusing(InMemoryRecord):
+        def create(self, write):
+            if "after-discharge/" in str(write.create_if_none):
+                raise RecordRefused("POST: the server refused.", status=422)
+            return super().create(write)
+
+        def transact(self, writes):
+            if any("after-discharge/" in str(write.create_if_none) for write in writes):
+                raise RecordRefused("POST: the server refused.", status=422)
+            return super().transact(writes)
+
+    record = hospital(clock, capabilities=Capabilities(atomic_transactions=atomic))
+    record.__class__ = Refusing
+    with pytest.raises(RecordRefused, match="the server refused"):
+        reconcile(ANA, record=record, practice=with_a_second_pathway(practice), now=HOUSE_NOW)
+    assert written_for(record, "after-discharge") == set()
+    assert {"CarePlan", "Task"} <= written_for(record, "zz-second")
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_conflict_that_does_not_end_does_not_keep_the_person_from_other_pathways(
+    look, practice, clock, atomic
+):
+    """The stay was first recorded about somebody else, who keeps the enrolment that it began."""
+    record = hospital(clock, capabilities=Capabilities(atomic_transactions=atomic))
+    look(record)
+    record.put({"resourceType": "Patient", "id": "bea"})
+    record.put({**ENCOUNTER, "subject": {"reference": "Patient/bea"}})
+    with pytest.raises(RecordUnavailable, match=f"{TRIES} times"):
+        reconcile(
+            Reference("Patient/bea"),
+            record=record,
+            practice=with_a_second_pathway(practice),
+            now=HOUSE_NOW,
+        )
+    assert {"CarePlan", "Task"} <= written_for(record, "zz-second")
 
 
 def test_a_follow_up_older_than_the_look_back_is_still_seen_while_its_enrolment_runs(look, record, clock):
