@@ -118,6 +118,14 @@ GOLDEN = [
 ]  # fmt: skip
 
 
+def test_the_list_of_pathways_is_a_table_for_people_and_json_for_programs():
+    table = throughline("pathways", "list")
+    assert table.exit_code == Exit.OK
+    rows = json.loads(throughline("pathways", "list", "--json").stdout)
+    shown = {line.split()[0]: " ".join(line.split()) for line in table.stdout.splitlines()[1:]}
+    assert shown == {row["id"]: " ".join(str(value) for value in row.values()) for row in rows}
+
+
 @pytest.mark.parametrize(("arguments", "status", "sentence"), GOLDEN, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")  # fmt: skip
 def test_what_is_wrong_is_one_line_that_says_what_to_do(arguments, status, sentence):
     shown = throughline(*arguments)

@@ -34,9 +34,7 @@ def list_pathways(mappings: Path | None, *, json: bool) -> None:
         return
     table = Table("pathway", "version", "status", "stages", "follow-ups", "title", box=None)
     for row in rows:
-        table.add_row(
-            *(str(row[key]) for key in ("id", "version", "status", "stages", "follow-ups", "title"))
-        )
+        table.add_row(*(str(value) for value in row.values()))
     console().print(table)
 
 
