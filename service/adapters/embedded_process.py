@@ -17,6 +17,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
+from service.adapters.uninterrupted import uninterrupted
+
 LOOPBACK = "127.0.0.1"
 START_WITHIN = 30.0
 """Seconds until a server that has not answered counts as failed."""
@@ -82,7 +84,8 @@ class EmbeddedServer(ABC):
         if self._adopt():
             return self
         port = self._wanted_port or _free_port()
-        with self.log_path.open("ab") as log:
+        # An interrupt between the start of the process and our knowing of it would leave it behind.
+        with self.log_path.open("ab") as log, uninterrupted():
             self._process = subprocess.Popen(  # noqa: S603  (our own command, no shell)
                 self._command(port),
                 cwd=self.data_dir,
@@ -92,9 +95,9 @@ class EmbeddedServer(ABC):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches our own processes first; they stop this one last
             )
-        self._port = port
-        self._remember(self._process.pid, port)
-        atexit.register(self._stop_if_owner, os.getpid())
+            self._port = port
+            self._remember(self._process.pid, port)
+            atexit.register(self._stop_if_owner, os.getpid())
         self._wait_until_ready()
         return self
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from service.adapters.uninterrupted import uninterrupted
 from service.adapters.waiting import wait_until
 
 CHECK_EVERY = 0.2
@@ -116,7 +117,7 @@ class Supervisor:
         return self.log_dir / f"{name}.pid"
 
     def _start(self, child: _Child) -> None:
-        with self.log_of(child.name).open("ab") as log:
+        with self.log_of(child.name).open("ab") as log, uninterrupted():
             child.process = subprocess.Popen(  # noqa: S603  (our own command line, no shell)
                 list(child.command),
                 env=dict(self.environment),
