@@ -19,7 +19,7 @@ from service.domain.escalation_subjects import (
     subjects_of,
     unowned_subject,
 )
-from service.domain.evidence import Holder, Roster, RungSeen
+from service.domain.evidence import Holder, Roster, RungSeen, highest
 from service.domain.intents import ChangeFollowUp, KeepEscalation, RaiseRung
 from service.domain.owners import known_holder, resolve_owner
 from service.domain.pathway import Ladder, LadderRung
@@ -73,7 +73,7 @@ def next_rung_at(
     view: View, ladder: Ladder, missed_at: datetime, rungs: tuple[RungSeen, ...]
 ) -> datetime | None:
     """When the rung after those already raised is due; None at the top of the ladder."""
-    number = len(rungs)
+    number = highest(rungs)
     if number >= len(ladder.rungs):
         return None
     if not rungs:
@@ -105,21 +105,20 @@ def _one(view: View, subject: Subject, roster: Roster) -> Escalations:
     coming = _next_rung_at(view, subject, _as_seen(rungs, raised))
     wake_at = (coming,) if coming is not None and coming > view.now else ()
     mended = _missing_notices(subject, rungs, roster)
-    new_rungs = [r for r in raised if r.number > len(rungs)]
     # A vacancy has no time of its own in the record, so its plan keeps it from the first moment on.
     is_remembered = seen is not None or subject.cause is not Cause.UNOWNED
     incomplete = not is_remembered or (
         seen is not None and (seen.reference is None or seen.listed < len(rungs))
     )
-    if not (new_rungs or incomplete):
+    if not (raised or incomplete):
         return Escalations(rungs=tuple(mended), wake_at=wake_at)
-    kept = _keep(view, subject, rungs, new_rungs, roster)
+    kept = _keep(view, subject, rungs, raised, roster)
     return Escalations(
         plans=(kept,),
-        rungs=(*mended, *new_rungs),
-        changes=tuple(_reassigned(view, subject, new_rungs)),
+        rungs=(*mended, *raised),
+        changes=tuple(_reassigned(view, subject, raised)),
         wake_at=wake_at,
-        rules=tuple(f"rung {r.number} of {subject.ladder.id}: {r.why}" for r in new_rungs),
+        rules=tuple(f"rung {r.number} of {subject.ladder.id}: {r.why}" for r in raised),
     )
 
 
@@ -136,7 +135,7 @@ def _rungs_due(view: View, subject: Subject, roster: Roster) -> list[RaiseRung]:
         at = _next_rung_at(view, subject, _as_seen(seen, due))
         if at is None or at > view.now:
             return due
-        number = len(seen) + len(due) + 1
+        number = highest(_as_seen(seen, due)) + 1
         due.append(_raise(view, subject, subject.ladder.rungs[number - 1], number, roster))
 
 
@@ -201,7 +200,7 @@ def _recipient(rung: RungSeen, ladder: Ladder, roster: Roster) -> Holder:
 def _keep(
     view: View, subject: Subject, rungs: tuple[RungSeen, ...], raised: list[RaiseRung], roster: Roster
 ) -> KeepEscalation:
-    number = len(rungs) + len(raised)
+    number = highest(rungs) + len(raised)
     up_to = subject.ladder.rungs[:number]
     addressed = [_recipient(rung, subject.ladder, roster) for rung in rungs] + [
         rung.recipient for rung in raised
@@ -279,7 +278,7 @@ def _closed(view: View, subject: Subject, because: str) -> Escalations:
         missed_at=seen.missed_at,
         priority=Priority.ROUTINE,
         support=(),
-        rungs=len(seen.rungs),
+        rungs=highest(seen.rungs),
         addressed_to=(),
         respond_by=None,
         because=because,

@@ -5,7 +5,7 @@ The content of a fact is opaque here: only conditions, compiled from the pathway
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -167,6 +167,11 @@ class RungSeen:
     """False when the Communication of this rung is missing (a crash between two writes)."""
     recorded: tuple[Recorded, ...] = ()
     waived: tuple[Waived, ...] = ()
+
+
+def highest(rungs: Iterable[RungSeen]) -> int:
+    """The number of the highest rung; 0 for none. Not how many: a response Task may be deleted, or impossible to read."""
+    return max((rung.number for rung in rungs), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from service.domain.escalate import Escalations, rung_as_seen
-from service.domain.evidence import EscalationSeen
+from service.domain.evidence import EscalationSeen, highest
 from service.domain.intents import KeepEscalation
 from service.domain.planned import Plan
 from service.domain.view import View
@@ -40,7 +40,7 @@ def _with_rungs(seen: Iterable[EscalationSeen], raised: Escalations) -> tuple[Es
         escalations.setdefault(plan.identifier, _opened(plan))
     for rung in raised.rungs:
         known = escalations.get(rung.escalation)
-        if known is not None and rung.number > len(known.rungs):
+        if known is not None and rung.number > highest(known.rungs):
             escalations[rung.escalation] = replace(known, rungs=(*known.rungs, rung_as_seen(rung)))
     return tuple(escalations[key] for key in sorted(escalations))
 

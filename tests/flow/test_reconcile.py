@@ -128,6 +128,27 @@ def test_silence_past_a_due_time_escalates_once(look, record, clock):
     assert kinds(record).count("Communication") == 1
 
 
+@pytest.mark.parametrize("lost", ["deleted", "unreadable"])
+def test_a_lower_rung_that_cannot_be_read_any_more_is_not_raised_again_for_ever(record, look, clock, lost):
+    look(record)
+    for _ in range(2):
+        clock.move(hours=4)
+        look(record)
+    [first] = [r for r in record.everything() if r["resourceType"] == "Task" and rung_of(r) == 1]
+    assert [rung_of(r) for r in record.everything() if r["resourceType"] == "Task"].count(2) == 1
+    if lost == "deleted":
+        record.delete(Reference(f"Task/{first['id']}"))
+    else:
+        record.put({**first, "status": "of another world"})
+    assert [look(record).writes for _ in range(3)] == [0, 0, 0]
+
+
+def rung_of(task):
+    """Which rung a response Task answers; 0 for any other Task."""
+    value = task["identifier"][0]["value"]
+    return int(value.rsplit("/", 1)[1]) if value.count("/") == 6 else 0
+
+
 def test_somebody_else_writing_in_between_is_read_and_decided_upon_again(look, record, clock):
     look(record)
     clock.move(hours=5)
