@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.app.exits import MEANING, Exit
 from service.app.settings import (
     Settings,
     SettingsProblem,
@@ -200,3 +201,16 @@ def test_the_example_of_every_setting_is_itself_valid():
 def test_mappings_are_found_beside_the_package(tmp_path):
     assert load_settings({}).mappings.name == "mappings"
     assert load_settings({"THROUGHLINE_MAPPINGS_DIR": str(tmp_path)}).mappings == tmp_path
+
+
+def test_the_page_for_whoever_runs_it_lists_every_setting_default_and_exit_status():
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line[:1] == "|"]
+    listed = {row[0].split("`")[1]: row for row in rows if "THROUGHLINE_" in row[0]}
+    assert set(listed) == {variable(name) for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        row = listed[variable(name)]
+        assert ("●" in row[0]) == (name in secret_names()), name
+        if field.default is not None:
+            assert row[1].strip("`") == str(field.default).removesuffix(".0"), name
+    assert {row[0]: row[1] for row in rows if row[0].isdigit()} == {str(c.value): MEANING[c] for c in Exit}
