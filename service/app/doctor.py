@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from service.adapters.fhir.client import FhirClient
-from service.app.doctor_record import clock, fhir_server, reading
+from service.app.doctor_record import accountable_person, clock, fhir_server, reading
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
 from service.pathways.library import Library
@@ -50,6 +50,7 @@ def examine(about: Examined) -> Iterator[Finding]:
     yield from reachable
     if any(finding.outcome is Outcome.BAD for finding in reachable):
         return
+    yield from accountable_person(about.client, about.settings)
     yield from reading(about.client, about.searches(library))
     yield from clock(about.client, about.settings, about.now)
     yield from _subscriptions(about.subscriptions)

@@ -112,6 +112,26 @@ def _refused(search: Search, failure: RecordFailure) -> Finding:
     )
 
 
+def accountable_person(client: FhirClient, settings: Settings) -> Iterator[Finding]:
+    """Whether the person who holds what nobody else holds is in the record: follow-ups would go to nobody."""
+    if settings.accountable_practitioner is None:
+        return  # said already among the settings
+    kind, _, logical_id = settings.accountable_practitioner.partition("/")
+    name = variable("accountable_practitioner")
+    try:
+        found = list(HttpFhirRecord(client, CAREFUL).search(Search(kind=kind, params=(("_id", logical_id),))))
+    except RecordFailure as failure:
+        yield _refused(Search(kind=kind, params=(("_id", logical_id),)), failure)
+        return
+    if not found:
+        yield Finding(
+            about="settings",
+            outcome=Outcome.BAD,
+            sentence=f"{name} names a {kind} whom the FHIR server does not have: follow-ups would go to nobody.",
+            remedy="Set it to the Practitioner who answers for unowned follow-ups at your site.",
+        )
+
+
 def clock(client: FhirClient, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
     """Compares clocks by the Date header (RFC 9110 section 6.6.1)."""
     if settings.clock_file is not None:

@@ -168,6 +168,24 @@ def test_a_search_that_the_server_leaves_to_us_is_worth_knowing():
     )
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_an_accountable_person_whom_the_record_does_not_have_would_leave_follow_ups_with_nobody(held):
+    entries = [{"resource": {"resourceType": "Practitioner", "id": "ada"}, "search": {"mode": "match"}}]
+    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": entries if held else []}
+
+    def answer(request):
+        asked = request.url.path.endswith("/Practitioner")
+        return httpx.Response(200, json=bundle) if asked else well(request)
+
+    settings = load_settings({}, fhir_base_url=BASE, accountable_practitioner="Practitioner/ada")
+    bad = [f.sentence for f in found(settings=settings, answer=answer) if f.outcome is Outcome.BAD]
+    missing = (
+        "THROUGHLINE_ACCOUNTABLE_PRACTITIONER names a Practitioner whom the FHIR server does not have: "
+        "follow-ups would go to nobody."
+    )
+    assert bad == ([] if held else [missing])
+
+
 def test_a_search_that_the_server_refuses_must_be_mended():
     def answer(request):
         return httpx.Response(404) if "patient" in request.url.query.decode() else well(request)
