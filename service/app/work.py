@@ -178,10 +178,13 @@ class Work:
                 "others write while a person is looked at; looked at again in turn", extra={"looks": LOOKS}
             )
             return self.clock.now()
-        # The same was said twice: somebody undoes what we write, or we do. Going on at once would go on for ever. What
-        # this look writes is not noted: nobody looks after it, unless its echo wakes somebody.
+        # The same was said twice: somebody undoes what we write, or we do. Going on would go on for ever, and so would
+        # being woken by the echo of this look: it is noted, and a pause is made before the next.
         log.warning("a person's record did not settle; looked at again when due", extra={"looks": LOOKS})
-        return self._look(person).next_due_at
+        done = self._look(person)
+        self._note(done.written)
+        pause_ends_at = self.clock.now() + LONGEST_PAUSE
+        return min(done.next_due_at or pause_ends_at, pause_ends_at)
 
     def _note(self, written: Sequence[Written]) -> None:
         """The next look sees all of this, so its notifications will have nothing to say."""

@@ -1,7 +1,8 @@
 """What a worker does with each kind of failure: later, parked for a person, or ours to fix; nobody is forgotten."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
+from itertools import count
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,8 @@ from service.adapters.memory_record import InMemoryRecord
 from service.app.telemetry import WorkMetrics
 from service.app.work import (
     FAULT_TRIES,
+    LONGEST_PAUSE,
+    LOOKS,
     PARKED_AGAIN_AFTER,
     REFUSED_TRIES,
     Work,
@@ -20,8 +23,8 @@ from service.app.work import (
 )
 from service.domain.vocabulary import Reference
 from service.fhir.read import Catalogue
-from service.flow.reconcile import Practice
-from service.ports import InboxUnavailable, RawNotification, RecordRefused, RecordUnavailable
+from service.flow.reconcile import Practice, Reconciled
+from service.ports import InboxUnavailable, RawNotification, RecordRefused, RecordUnavailable, Written
 from tests.fakes import (
     HOUSE_NOW,
     FakeDeadLetters,
@@ -183,6 +186,25 @@ def test_a_record_with_nothing_to_write_is_looked_at_once(work):
     record.put({"resourceType": "Patient", "id": "ana"})
     attempt(replace(work, record=record))
     assert len(looks) == 1
+
+
+class Restless(Work):
+    """Finds something to write at every look, and always the same."""
+
+    def _look(self, person):
+        version = str(int(self.monotonic()))
+        written = Written(reference=Reference("CarePlan/1"), version=version, created=False)
+        return Reconciled(next_due_at=HOUSE_NOW + timedelta(days=1), written=(written,))
+
+
+def test_a_record_that_never_settles_is_left_alone_for_a_pause_and_its_echoes_wake_nobody(work):
+    looks = count(1)
+    parts = {each.name: getattr(work, each.name) for each in fields(work)}
+    attempt(Restless(**{**parts, "monotonic": lambda: float(next(looks))}))
+    last = next(looks) - 1
+    assert last == LOOKS + 1
+    assert work.echoes.ours({("CarePlan/1", str(last))})
+    assert work.index.due[ANA] == HOUSE_NOW + LONGEST_PAUSE
 
 
 # --- the inbox
