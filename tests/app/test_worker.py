@@ -2,6 +2,7 @@
 
 import io
 import logging
+from typing import cast
 
 import pytest
 
@@ -9,6 +10,7 @@ from service.adapters.redis_doorbell import Job
 from service.app.celery_app import make_celery
 from service.app.settings import load_settings
 from service.app.telemetry import JsonLines
+from service.app.work import Work
 from service.app.worker import add_tasks
 
 ARGUMENTS = {Job.TAKE_IN: (), Job.RECONCILE_PERSON: ("Patient/ana", "token"), Job.CATCH_UP: ()}
@@ -30,7 +32,7 @@ class Faulty:
 @pytest.mark.parametrize("job", list(Job))
 def test_a_fault_that_a_job_does_not_handle_is_told_with_type_and_place_and_no_values(job):
     celery = make_celery(load_settings({"THROUGHLINE_REDIS_URL": "redis://localhost:6379/0"}))
-    add_tasks(celery, Faulty())
+    add_tasks(celery, cast("Work", Faulty()))
     told = io.StringIO()
     handler = logging.StreamHandler(told)
     handler.setFormatter(JsonLines("worker"))

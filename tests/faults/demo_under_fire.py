@@ -15,10 +15,12 @@ from io import StringIO
 from pathlib import Path
 from random import Random
 from threading import Event, Lock, Thread
+from typing import cast
 
 import httpx
 from rich.console import Console
 
+from service.adapters.embedded_process import EmbeddedServer
 from service.app.demo.ending import check_ending
 from service.app.demo.story import Story
 from service.app.demo.timeline import Timeline
@@ -59,7 +61,7 @@ class Fire:
         server = supervisor.servers.get(victim)
         if server is None:
             return supervisor.pid(victim)
-        return server.pid if server.is_alive() else None
+        return cast("EmbeddedServer", server).pid if server.is_alive() else None
 
     def everybody_is_back(self) -> bool:
         if any(self._pid(victim) is None for victim in (*OURS, REDIS, FHIR)):

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from service.ports import RawNotification
 from tests.faults.notifications import empty, id_only, put
 from tests.faults.standing import differences, told_of, wrong_with
 from tests.faults.town import Town, case, play
@@ -96,9 +97,14 @@ def test_a_story_ends_the_same_however_its_notifications_come(pathway, name, see
 @pytest.mark.parametrize(("pathway", "name"), STORIES, ids=NAMES)
 def test_every_notification_of_a_story_sent_again_backwards_afterwards_writes_nothing(pathway, name):
     town = Town()
-    sent = []
+    sent: list[RawNotification] = []
     deliver = town.deliver
-    town.deliver = lambda *some: (sent.extend(some), deliver(*some))
+
+    def heard(*some: RawNotification) -> None:
+        sent.extend(some)
+        deliver(*some)
+
+    town.deliver = heard  # type: ignore[method-assign]  # a town whose every notification is written down
     play(town, case(pathway, name), town.settle)
     written = town.record.writes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -32,13 +33,17 @@ def site(tmp_path_factory):
         yield site
 
 
+def _has_plans(site, enough: int) -> bool:
+    return len(site.names("CarePlan")) >= enough
+
+
 def test_thirty_discharges_four_killed_workers_and_an_emptied_redis_make_one_of_each(site):
     with ThreadPoolExecutor(8) as hospital:
         stays = [stay for _, stay in hospital.map(lambda _: site.discharge(), range(PEOPLE))]
     site.processes.start("worker-1", "worker-2", "scheduler-1", "scheduler-2")
     workers = ["worker-1", "worker-2"]
     for number, enough in enumerate((3, 9, 16, 23)):
-        eventually(lambda enough=enough: len(site.names("CarePlan")) >= enough, within=60, every=0.02)
+        eventually(partial(_has_plans, site, enough), within=60, every=0.02)
         site.processes.kill(workers.pop(0))
         if number == 1:
             site.processes.kill("scheduler-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -103,7 +104,7 @@ def dead_letters(site):
 
 NESTED = b'{"resourceType":"Basic","extension":' + b"[" * 100 + b"]" * 100 + b"}"
 LARGE = b'{"resourceType":"Binary","data":"' + b"A" * 10_000_000 + b'"}'
-REFUSED = {
+REFUSED: dict[str, tuple[Any, int, str]] = {
     "malformed JSON": ({"body": b'{"resourceType": "Encounter", '}, 400, "structure"),
     "a list": ({"body": b"[1, 2]"}, 400, "structure"),
     "nested a hundred deep": ({"body": NESTED}, 400, "too-costly"),

@@ -33,7 +33,7 @@ def show(console: Console, state_dir: Path, *, port: int, once: bool) -> Exit:
             opening = open_world(state_dir, lambda line: _progress(console, status, line, began), port=port)
             world = stack.enter_context(opening)
         stack.callback(console.print, "[dim]Stopping every process …[/]")
-        result = _play(Timeline(console), world, began)
+        result = _play(Timeline(console), world, began, stays_open=not once)
         if not once:
             console.print("The demonstration stays open. Stop it with Ctrl-C.")
             with suppress(KeyboardInterrupt):
@@ -41,13 +41,13 @@ def show(console: Console, state_dir: Path, *, port: int, once: bool) -> Exit:
         return result
 
 
-def _play(timeline: Timeline, world: World, began: float) -> Exit:
+def _play(timeline: Timeline, world: World, began: float, *, stays_open: bool) -> Exit:
     story = Story(world=world, timeline=timeline)
     story.play()
     timeline.chapter("What the record holds now")
     rows = list(check_ending(story))
     timeline.table(f"{sum(right for right, _, _ in rows)} of {len(rows)} as the story says", rows)
-    _addresses(timeline, world, time.monotonic() - began)
+    _addresses(timeline, world, time.monotonic() - began, stays_open=stays_open)
     return Exit.OK if all(right for right, _, _ in rows) else Exit.NOT_AS_IT_SHOULD_BE
 
 
@@ -56,9 +56,10 @@ def _progress(console: Console, status: Status, line: str, began: float) -> None
     status.update(escape(line))
 
 
-def _addresses(timeline: Timeline, world: World, seconds: float) -> None:
+def _addresses(timeline: Timeline, world: World, seconds: float, *, stays_open: bool) -> None:
     timeline.line()
-    timeline.line(f"[bold]Look around[/] (the story took {seconds:.0f} s):")
+    when = "Look around" if stays_open else "Where to look while the demonstration is open, without --once"
+    timeline.line(f"[bold]{when}[/] (the story took {seconds:.0f} s):")
     for what, where in (
         ("worklist and stages", f"{world.installation.web_url}/"),
         ("readiness in detail", f"{world.installation.web_url}/readyz"),
