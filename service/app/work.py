@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Protocol
-from zlib import crc32
 
+from service.app.later import (
+    BROKEN,
+    LONGEST_PAUSE,
+    PARKED_AGAIN_AFTER,
+    letter_about,
+    letter_id,
+    no_later_than,
+    pause_after,
+)
 from service.app.telemetry import WorkMetrics, fault_of, labels_of
+from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
 from service.flow.catch_up import CaughtUp, catch_up
 from service.flow.reconcile import Practice, Reconciled, reconcile
@@ -23,7 +31,6 @@ from service.flow.take_in import take_in
 from service.ports import (
     Claim,
     Clock,
-    DeadLetter,
     DeadLetters,
     Doorbell,
     Echoes,
@@ -40,10 +47,6 @@ from service.ports import (
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = timedelta(seconds=2)
-LONGEST_PAUSE = timedelta(minutes=5)
-PARKED_AGAIN_AFTER = timedelta(hours=1)
-"""Somebody whose record is refused is still tried so often: the refusal may have been corrected meanwhile."""
 REFUSED_TRIES = 3
 FAULT_TRIES = 5
 LOOKS = 3
@@ -147,7 +150,7 @@ class Work:
 
     def _reconcile(self, claim: Claim) -> None:
         try:
-            next_due_at = self._settle(claim.person)
+            done = self._settle(claim.person)
         except RecordUnavailable as failure:
             self._later(claim, "unavailable", failure)
         except RecordFailure as failure:
@@ -155,36 +158,46 @@ class Work:
             self._later(claim, "refused", failure, park_after=REFUSED_TRIES, reason=reason)
         except InboxUnavailable:
             raise
+        except NoAccountablePerson as gap:
+            self._later(claim, "nobody", gap, park_after=1, reason=str(gap))
         # Ours to fix: told with its type and place, parked in the end, and tried again hourly.
         except Exception as fault:
             found = fault_of(type(fault), fault.__traceback__)
             reason = f"Throughline itself failed ({found['fault']} at {found.get('where', 'an unknown place')}). Report it."
             self._later(claim, "fault", fault, park_after=FAULT_TRIES, reason=reason)
         else:
-            self.index.finish(claim, next_due_at)
-            self.dead_letters.take(letter_id(claim.person))  # what was parked before is settled now
+            self._finish(claim, done)
 
-    def _settle(self, person: Reference) -> datetime | None:
+    def _finish(self, claim: Claim, done: Reconciled) -> None:
+        """Give the person back; what was parked before is settled now, unless something of ours is broken."""
+        if not done.broken:
+            self.index.finish(claim, done.next_due_at)
+            self.dead_letters.take(letter_id(claim.person))
+            return
+        now = self.clock.now()
+        self.metrics.failures.labels("broken").inc()
+        self.dead_letters.park(letter_about(claim.person, BROKEN.format(done.broken), now))
+        self.index.finish(claim, no_later_than(done.next_due_at, now, PARKED_AGAIN_AFTER))
+
+    def _settle(self, person: Reference) -> Reconciled:
         """Look until there is nothing to write: what was just written may itself open the next step."""
-        said = set()
+        said: set[object] = set()
+        done = Reconciled(next_due_at=None)
         for _ in range(LOOKS):
             done = self._look(person)
             if not done.writes:
-                return done.next_due_at
+                return done
             said.add(frozenset((d.enrolment.identifier, d.rules) for d in done.decisions if not d.is_settled))
             self._note(done.written)
         if len(said) == LOOKS:
-            log.info(
-                "others write while a person is looked at; looked at again in turn", extra={"looks": LOOKS}
-            )
-            return self.clock.now()
+            log.info("others write while a person is looked at; looked at again in turn")
+            return replace(done, next_due_at=self.clock.now())
         # The same was said twice: somebody undoes what we write, or we do. Going on would go on for ever, and so would
         # being woken by the echo of this look: it is noted, and a pause is made before the next.
         log.warning("a person's record did not settle; looked at again when due", extra={"looks": LOOKS})
         done = self._look(person)
         self._note(done.written)
-        pause_ends_at = self.clock.now() + LONGEST_PAUSE
-        return min(done.next_due_at or pause_ends_at, pause_ends_at)
+        return replace(done, next_due_at=no_later_than(done.next_due_at, self.clock.now(), LONGEST_PAUSE))
 
     def _note(self, written: Sequence[Written]) -> None:
         """The next look sees all of this, so its notifications will have nothing to say."""
@@ -222,10 +235,8 @@ class Work:
             self.index.back_off(claim, pause_after(failed, claim.token))
             return
         now = self.clock.now()
-        self.dead_letters.park(
-            DeadLetter(id=letter_id(claim.person), kind="person", subject=claim.person, reason=reason, at=now)
-        )
-        self.index.finish(claim, now + PARKED_AGAIN_AFTER)
+        self.dead_letters.park(letter_about(claim.person, reason, now))
+        self.index.finish(claim, no_later_than(None, now, PARKED_AGAIN_AFTER))
 
     def _count(self, done: Reconciled) -> None:
         for decision in done.decisions:
@@ -287,14 +298,3 @@ def watched(practice: Practice) -> frozenset[str]:
     """Types whose changes concern a person: what pathways ask about, our own, and the person."""
     about_the_site = {"Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService"}
     return (practice.types | {"Patient", "CarePlan", "Task", "Communication", "CareTeam"}) - about_the_site
-
-
-def pause_after(failed: int, token: str) -> timedelta:
-    """Doubles from 2 s to 5 min, each between half and all of it; the spread comes from the claim, so it replays."""
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(failed - 1, 20)))
-    return longest * (0.5 + crc32(token.encode()) / 2**33)
-
-
-def letter_id(person: Reference) -> str:
-    """One letter per person, however often parked; safe in a URL and a log."""
-    return f"person-{sha256(person.encode()).hexdigest()[:16]}"

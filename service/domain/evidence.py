@@ -209,6 +209,8 @@ class PersonRecord:
     person_version: str = ""
     gone: frozenset[Reference] = frozenset()
     """Anchors of running enrolments that the server says were deleted."""
+    broken: int = 0
+    """How many resources of our own could not be understood: care that somebody must put right by hand."""
     unreadable: tuple[str, ...] = ()
     """What of the record could not be understood: one sentence each with the reference; shown, never skipped silently."""
 

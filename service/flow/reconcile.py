@@ -76,6 +76,7 @@ class Reconciled:
     """What stands in the record now of everything written; empty when it already said what should be."""
     decisions: tuple[Decision, ...] = ()
     tries: int = 1
+    broken: int = 0
     unreadable: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -119,14 +120,12 @@ def reconcile(
             written=tuple(written),
             decisions=decisions,
             tries=tries,
+            broken=seen.record.broken,
             unreadable=seen.record.unreadable,
         )
     raise RecordUnavailable(
         f"Somebody else wrote to the same enrolment {TRIES} times while it was being decided. It is tried again later."
     )
-
-
-# --- reading
 
 
 @dataclass(frozen=True, kw_only=True)

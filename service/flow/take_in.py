@@ -30,6 +30,7 @@ from service.ports import (
     Echoes,
     FhirRecord,
     Inbox,
+    InboxUnavailable,
     RawNotification,
     RecordFailure,
     RecordUnavailable,
@@ -148,15 +149,24 @@ class _Round:
             try:
                 catch_up(name)
                 self.caught_up.append(name)
+            except InboxUnavailable:
+                raise  # Redis is away: nothing of this round is finished, all of it is taken again
             except RecordUnavailable:
                 self.waiting |= open_entries
-                self.marks.pop(events_mark(name), None)
+                self._stays_behind(name, "the record does not answer")
             except RecordFailure as failure:
+                self._stays_behind(name, f"the record refused (HTTP {failure.status or 'no status'})")
                 for entry in sorted(open_entries):
                     self.park(entry, REFUSED.format(failure.status or "no status"))
             except Exception as fault:  # as above: parked with its kind, never its text
+                self._stays_behind(name, f"Throughline itself failed ({type(fault).__name__})")
                 for entry in sorted(open_entries):
                     self.park(entry, FAULT.format(type(fault).__name__))
+
+    def _stays_behind(self, name: str, why: str) -> None:
+        """The mark of its event numbers does not move, so that a gap is seen again with the next notification."""
+        log.warning("%s could not be caught up: %s", name, why)
+        self.marks.pop(events_mark(name), None)
 
     def park(self, entry: str, reason: str) -> None:
         notification = self.raw[entry]

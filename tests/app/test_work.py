@@ -9,19 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import InMemoryRecord
+from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after
 from service.app.telemetry import WorkMetrics
-from service.app.work import (
-    FAULT_TRIES,
-    LONGEST_PAUSE,
-    LOOKS,
-    PARKED_AGAIN_AFTER,
-    REFUSED_TRIES,
-    Work,
-    letter_id,
-    pause_after,
-    watched,
-)
-from service.domain.vocabulary import Reference
+from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work, watched
+from service.domain.owners import NoAccountablePerson
+from service.domain.vocabulary import Reference, RoleId
+from service.fhir import systems
 from service.fhir.read import Catalogue
 from service.flow.reconcile import Practice, Reconciled
 from service.ports import InboxUnavailable, RawNotification, RecordRefused, RecordUnavailable, Written
@@ -156,6 +149,42 @@ def test_a_parked_person_whose_record_is_accepted_again_leaves_no_letter_behind(
     refused = breaks(work, RecordRefused("no", status=403))
     for _ in range(REFUSED_TRIES):
         attempt(refused)
+    attempt(work)
+    assert work.dead_letters.list() == []
+
+
+def test_nobody_to_own_the_work_is_parked_at_once_in_words_that_say_what_to_set(work):
+    attempt(breaks(work, NoAccountablePerson(RoleId("case-manager"))))
+    [letter] = work.dead_letters.list()
+    assert "set THROUGHLINE_ACCOUNTABLE_PRACTITIONER to the Practitioner" in letter.reason
+    assert work.index.due[ANA] == HOUSE_NOW + PARKED_AGAIN_AFTER
+
+
+def an_enrolment_without_its_stage():
+    return {
+        "resourceType": "CarePlan",
+        "id": "stripped",
+        "status": "active",
+        "intent": "plan",
+        "category": [{"coding": [{"system": systems.PLAN_CATEGORY, "code": "pathway"}]}],
+        "identifier": [{"system": systems.ENROLMENT, "value": "after-a-stay/Encounter/1"}],
+        "subject": {"reference": ANA},
+    }
+
+
+def test_what_we_wrote_and_cannot_read_any_more_is_parked_and_looked_at_hourly(work):
+    work.record.put(an_enrolment_without_its_stage())
+    attempt(work)
+    [letter] = work.dead_letters.list()
+    assert letter.reason.startswith("1 resource(s) that Throughline wrote cannot be understood any more")
+    assert work.index.due[ANA] == HOUSE_NOW + PARKED_AGAIN_AFTER
+    assert counted(work, "reconcile_failures", kind="broken") == 1
+
+
+def test_once_it_is_put_right_the_letter_is_gone(work):
+    work.record.put(an_enrolment_without_its_stage())
+    attempt(work)
+    work.record.put({**an_enrolment_without_its_stage(), "status": "entered-in-error", "identifier": []})
     attempt(work)
     assert work.dead_letters.list() == []
 

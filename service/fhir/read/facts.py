@@ -76,7 +76,7 @@ def _note_outcome(resource: Resource, notes: Notes) -> None:
 def is_void(resource: Resource) -> bool:
     """Whether the record says that it did not happen after all; such a fact counts for nothing."""
     verified = {code for _, code in codings(resource.get("verificationStatus"))}
-    return resource.get("status") in VOID or bool(verified & UNTRUE)
+    return text_of(resource.get("status")) in VOID or bool(verified & UNTRUE)
 
 
 def _fact(resource: Resource, now: datetime, zone: tzinfo, notes: Notes) -> Fact | None:

@@ -71,6 +71,7 @@ class _Reader:
         self._people = people
         self._now = now
         self._notes = notes
+        self._broken: set[Reference] = set()
         self._ours: dict[tuple[str, str], list[tuple[Reference, str, Resource]]] = {}
 
     def record(self, gone: frozenset[Reference]) -> PersonRecord:
@@ -101,6 +102,7 @@ class _Reader:
             person_active=self._patient.get("active") is not False,
             person_version=version_of(self._patient),
             gone=gone,
+            broken=len(self._broken),
             unreadable=tuple(self._notes.sentences),
         )
 
@@ -171,6 +173,7 @@ class _Reader:
                 self._notes.add(
                     reference, f"{problem}; please correct it, nothing is done about it until then"
                 )
+                self._broken.add(reference)
                 continue
             seen.add(value)
             yield found
