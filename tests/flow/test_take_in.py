@@ -385,14 +385,33 @@ def test_a_missing_number_is_caught_up(site) -> None:
     assert site.caught_up == ["encounters"]
 
 
-def test_a_gap_that_could_not_be_caught_up_is_found_again(site) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RecordUnavailable("The record is down."),
+        RecordRefused("Not for this account.", status=403),
+        KeyError("ours to fix"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_gap_that_could_not_be_caught_up_is_found_again(site, failure) -> None:
     numbered(site, 21)
-    site.catch_up_fails = RecordUnavailable("The record is down.")
+    site.catch_up_fails = failure
     numbered(site, 23)
     site.catch_up_fails = None
     numbered(site, 24)
 
     assert site.caught_up == ["encounters"]
+
+
+def test_a_redis_that_goes_away_while_catching_up_parks_nothing_and_finishes_nothing(site) -> None:
+    numbered(site, 21)
+    site.catch_up_fails = InboxUnavailable("away")
+    with pytest.raises(InboxUnavailable):
+        numbered(site, 23)
+
+    assert site.letters.list() == []
+    assert site.inbox.size() == 1
 
 
 def test_a_heartbeat_that_counts_more_than_we_saw_is_a_gap(site) -> None:
