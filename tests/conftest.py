@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -10,6 +12,19 @@ import pytest
 from tests.sandbox import HOUSE_NOW, FrozenClock, sandbox, valkey
 
 __all__ = ["clock", "house_now", "sandbox", "valkey"]
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    """A test that starts a process's logging in this process must not change what later tests hear."""
+    root = logging.getLogger()
+    names = ("service", "celery.worker.consumer.consumer", "celery.app.trace", "py.warnings")
+    before = root.level, list(root.handlers), [logging.getLogger(name).level for name in names]
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    for name, level in zip(names, before[2], strict=True):
+        logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture

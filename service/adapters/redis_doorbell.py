@@ -38,8 +38,10 @@ QUEUE_OF = {Job.TAKE_IN: Queue.INBOX, Job.RECONCILE_PERSON: Queue.PEOPLE, Job.CA
 INBOX_BELL = "inbox"
 CATCH_UP_BELL = "catch-up"
 INBOX_BELL_STAYS = timedelta(seconds=30)
-CATCH_UP_BELL_STAYS = timedelta(minutes=10)
-"""Longer than most catch-ups take; a second one beside a slow first does no harm but work."""
+CATCH_UP_BELL_STAYS = timedelta(seconds=20)
+"""Until a worker comes. A message that is lost on its way, because Redis dies just then, keeps others away no longer."""
+CATCH_UP_RUNS = timedelta(seconds=30)
+"""Whoever runs one says so again and again; when they die, others may ring after this."""
 
 
 class RedisDoorbell:
@@ -76,6 +78,11 @@ class RedisDoorbell:
     def answer_inbox(self) -> None:
         """To be called before the inbox is read: whatever comes in from now on rings again."""
         self._answer(INBOX_BELL)
+
+    def catch_up_has_begun(self) -> None:
+        """To be called when a catch-up begins, and again well within CATCH_UP_RUNS while it runs."""
+        with told():
+            self._client.set(self._keys.bell(CATCH_UP_BELL), b"1", px=CATCH_UP_RUNS)
 
     def answer_catch_up(self) -> None:
         """To be called when a catch-up has ended, well or not."""

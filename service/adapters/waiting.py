@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 
 
 def wait_until(is_so: Callable[[], bool], *, within: float, every: float = 0.05) -> bool:
@@ -30,3 +32,24 @@ class QuietFor:
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         return now - self._since >= self._seconds
+
+
+@contextmanager
+def repeated(act: Callable[[], None], *, every: float) -> Iterator[None]:
+    """Do `act` now, and every `every` seconds while the block runs; only the first may raise. `act` must not hang."""
+    act()
+    over = Event()
+
+    def again() -> None:
+        while not over.wait(every):
+            # Whoever needs to know of a failure is told by the first call, and by what the block itself meets.
+            with suppress(Exception):
+                act()
+
+    thread = Thread(target=again, name="repeated", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

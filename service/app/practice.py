@@ -95,3 +95,9 @@ def _needs(pathway: Pathway) -> Iterator[Needs]:
     for criterion in pathway.criteria.values():
         for _level, needs in criterion.levels:
             yield needs
+
+
+def watched(practice: Practice) -> frozenset[str]:
+    """Types whose changes concern a person: what pathways ask about, our own, and the person."""
+    about_the_site = {"Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService"}
+    return (practice.types | {"Patient", "CarePlan", "Task", "Communication", "CareTeam"}) - about_the_site

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
+from service.adapters.waiting import repeated
 from service.app.later import (
     BROKEN,
     LONGEST_PAUSE,
@@ -21,6 +22,7 @@ from service.app.later import (
     no_later_than,
     pause_after,
 )
+from service.app.practice import watched
 from service.app.telemetry import WorkMetrics, fault_of, labels_of
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
@@ -51,17 +53,19 @@ REFUSED_TRIES = 3
 FAULT_TRIES = 5
 LOOKS = 3
 """Most looks in a row; two are normal (write, then see that all is as it should be), more while others write too."""
-AT_ONCE = 200
-"""Notifications taken in one round."""
+AT_ONCE = 200  # notifications taken in one round
 DRAIN_FOR = timedelta(seconds=20)
 """How long one message may drain the inbox before it lets others have the thread."""
 SWEEP_LIMIT = 500
+SAY_SO_EVERY = 10.0  # seconds between two words of a catch-up that it is running
 
 
 class AnsweredBell(Doorbell, Protocol):
     """A doorbell from the worker's side: it says that it has come."""
 
     def answer_inbox(self) -> None: ...
+
+    def catch_up_has_begun(self) -> None: ...
 
     def answer_catch_up(self) -> None: ...
 
@@ -253,7 +257,8 @@ class Work:
     def catch_up(self) -> None:
         """Read from the record what notifications may have missed."""
         try:
-            done = self._read_what_changed()
+            with repeated(self.doorbell.catch_up_has_begun, every=SAY_SO_EVERY):
+                done = self._read_what_changed()
             self.metrics.caught_up.labels("rebuilt" if done.rebuilt else "done").inc()
             self.sweep()
         except RecordFailure as failure:
@@ -291,10 +296,4 @@ class Work:
         try:
             self.doorbell.answer_catch_up()
         except InboxUnavailable:
-            log.warning("the bell of the catch-up could not be answered; it falls silent by itself")
-
-
-def watched(practice: Practice) -> frozenset[str]:
-    """Types whose changes concern a person: what pathways ask about, our own, and the person."""
-    about_the_site = {"Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService"}
-    return (practice.types | {"Patient", "CarePlan", "Task", "Communication", "CareTeam"}) - about_the_site
+            log.warning("a catch-up's bell could not be answered; it falls silent by itself")

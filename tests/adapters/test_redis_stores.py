@@ -184,3 +184,14 @@ def test_a_bell_that_could_not_be_published_does_not_look_rung(doorbell, celery)
     celery.is_down = False
     doorbell.inbox_has_mail()
     assert doorbell.catch_up_is_due()
+
+
+def test_a_catch_up_that_has_begun_keeps_others_from_ringing_and_for_no_longer_than_half_a_minute(
+    doorbell, client, keys
+):
+    assert doorbell.catch_up_is_due()
+    assert 0 < client.pttl(keys.bell("catch-up")) <= 20_000
+    doorbell.catch_up_has_begun()
+
+    assert 20_000 < client.pttl(keys.bell("catch-up")) <= 30_000
+    assert not doorbell.catch_up_is_due()

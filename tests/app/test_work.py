@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import InMemoryRecord
 from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after
+from service.app.practice import watched
 from service.app.telemetry import WorkMetrics
-from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work, watched
+from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference, RoleId
 from service.fhir import systems
@@ -40,6 +41,9 @@ class Bell(FakeDoorbell):
 
     def answer_inbox(self):
         self.inbox_answers += 1
+
+    def catch_up_has_begun(self):
+        self.begun = True
 
     def answer_catch_up(self):
         self.catch_up_answers += 1
