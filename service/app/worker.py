@@ -71,6 +71,7 @@ def run_worker(settings: Settings) -> int:
         serve_metrics(settings, work.metrics.registry)
         if settings.heartbeat_file is not None:
             celery.steps["consumer"].add(_heartbeat(settings.heartbeat_file))
+        celery.steps["consumer"].add(Reconnecting)
         signals.setup_logging.connect(_leave_logging_alone)
         worker = celery.Worker(
             pool="threads",
@@ -84,6 +85,43 @@ def run_worker(settings: Settings) -> int:
         )
         worker.start()
         return int(worker.exitcode or 0)
+
+
+class Reconnecting(bootsteps.StartStopStep):
+    """Starts the consumer anew when a message could not be acknowledged because Redis had gone.
+
+    Celery swallows that error and keeps counting the message as unfinished. When all that may be unfinished at once has
+    gone that way, it asks Redis for nothing any more, so it never even notices that the connection is lost.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        self.handler = _OnLostAcknowledgement(lambda: consumer.hub.call_soon(_connection_is_lost))
+        logging.getLogger(ACKNOWLEDGING).addHandler(self.handler)
+
+    def stop(self, _consumer: Any) -> None:
+        logging.getLogger(ACKNOWLEDGING).removeHandler(self.handler)
+
+
+ACKNOWLEDGING = "celery.worker.request"
+
+
+class _OnLostAcknowledgement(logging.Handler):
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__(level=logging.CRITICAL)
+        self._act = act
+        self._has_acted = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._has_acted and "ack" in str(record.msg):
+            self._has_acted = True
+            self._act()
+
+
+def _connection_is_lost() -> None:
+    """Raised inside Celery's own loop, which then connects again and begins with nothing unfinished."""
+    raise ConnectionResetError("a message could not be acknowledged")
 
 
 def _leave_logging_alone(**_: Any) -> None:

@@ -167,7 +167,7 @@ def test_a_redis_that_dies_and_returns_is_survived_without_a_storm_of_tracebacks
         redis_server.kill()
         eventually(lambda: "Redis does not answer" in processes.output("scheduler"))
         second = site.discharge()
-        eventually(lambda: "Redis does not answer" in processes.output("worker"), within=60)
+        eventually(lambda: "does not answer" in processes.output("worker"), within=60)
         redis_server.revive()
         eventually(lambda: site.about(second, "Task"), within=40)
         processes.stop("worker", "scheduler")
