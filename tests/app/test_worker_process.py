@@ -177,6 +177,19 @@ def test_a_redis_that_dies_and_returns_is_survived_without_a_storm_of_tracebacks
     assert len(processes.output("worker").splitlines()) < 40
 
 
+def test_a_redis_that_dies_while_everybody_is_being_looked_at_keeps_no_worker_idle(
+    site, processes, redis_server
+):
+    """Acknowledgements that are lost then count as unfinished messages; a worker full of them asks for no more."""
+    people = [site.discharge() for _ in range(30)]
+    with processes.running("worker", "scheduler"):
+        eventually(lambda: any(site.about(person, "Task") for person in people))
+        redis_server.kill()
+        eventually(lambda: "does not answer" in processes.output("worker"), within=60)
+        redis_server.revive()
+        eventually(lambda: all(site.about(person, "Task") for person in people), within=90, every=0.5)
+
+
 def test_a_record_server_that_is_away_at_the_start_is_waited_for(
     redis_server, clock_file, tmp_path, processes
 ):
