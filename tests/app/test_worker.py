@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from service.adapters.redis_doorbell import Job
+from service.app import worker
 from service.app.celery_app import make_celery
 from service.app.settings import load_settings
 from service.app.telemetry import JsonLines
@@ -46,3 +47,19 @@ def test_a_fault_that_a_job_does_not_handle_is_told_with_type_and_place_and_no_v
     assert f'"job": "{job.value}"' in line
     assert '"fault": "ZeroDivisionError"' in line
     assert "Ana" not in line
+
+
+def test_an_acknowledgement_that_is_lost_starts_the_consumer_anew_once():
+    acted = []
+    handler = worker._OnLostAcknowledgement(lambda: acted.append(1))
+    logger = logging.getLogger(worker.ACKNOWLEDGING)
+    logger.addHandler(handler)
+    try:
+        logger.critical("Couldn't ack %r, reason:%r", 1, "gone")
+        logger.critical("Couldn't ack %r, reason:%r", 2, "gone")
+    finally:
+        logger.removeHandler(handler)
+
+    assert acted == [1]
+    with pytest.raises(ConnectionResetError):
+        worker._connection_is_lost()
