@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta, tzinfo
 
-from service.domain.pathway import InRecord, Needs, Pathway
+from service.domain.needs import InRecord, Needs
+from service.domain.pathway import Pathway
 from service.domain.vocabulary import Reference
 from service.fhir.read import Catalogue
 from service.flow.reconcile import Practice

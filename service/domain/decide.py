@@ -152,7 +152,7 @@ def _work(view: View, enrolment: Enrolment, roster: Roster, placement: Placement
 def _work_once(view: View, roster: Roster, placement: Placement) -> _Work:
     view = replace(view, history=placement.history)
     made = follow_ups.plan(view, placement, roster)
-    unowned = follow_ups.unowned_roles(made, roster)
+    unowned = follow_ups.unowned_roles(view, made, roster)
     raised = ladders.escalate(view, made.standings, unowned, roster)
     return _Work(placement=placement, made=made, unowned=unowned, raised=raised)
 

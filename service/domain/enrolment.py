@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.domain.vocabulary import (
+    CapacityId,
     FieldId,
     GateId,
     PathwayId,
@@ -35,6 +36,16 @@ class Variance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InQueue:
+    """Where the person stands in the queue for a reserved place: the position from 1 and how many wait, or the place."""
+
+    capacity: CapacityId
+    position: int = 0
+    waiting: int = 0
+    place: Reference | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Enrolment:
     """The state of an enrolment CarePlan.
 
@@ -61,7 +72,14 @@ class Enrolment:
     lead: Reference | None = None
     """The accountable pathway lead."""
     lead_display: str = ""
+    accountable: Reference | None = None
+    """The person's accountable lead, when another pathway that runs as well has precedence; None: `lead` is."""
+    accountable_display: str = ""
+    queues: tuple[InQueue, ...] = ()
+    """Reserved places that the person waits for or holds."""
     ended_reason: str = ""
+    ended_at: datetime | None = field(default=None, compare=False)
+    """As the record says it; None while it runs."""
     activities: tuple[str, ...] = ()
     """Identifiers of the follow-ups listed in CarePlan.activity, sorted."""
     revision: int = 0

@@ -129,7 +129,8 @@ def _completion_due_at(view: View, standing: Standing) -> datetime | None:
 
 
 def _tries_left(view: View, standing: Standing) -> bool:
-    failed = sum(f.status is FollowUpStatus.FAILED for f in view.occurrences(standing.template.id))
+    attempts = view.attempts_with(standing.follow_up)
+    failed = sum(f.status is FollowUpStatus.FAILED for f in attempts)
     return failed < standing.template.attempts
 
 

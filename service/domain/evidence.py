@@ -12,9 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from service.domain.vocabulary import (
+    CapacityId,
     Cause,
     FieldId,
     FollowUpStatus,
+    PathwayId,
     PlanStatus,
     Priority,
     Reference,
@@ -194,6 +196,41 @@ class EscalationSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlaceSeen:
+    """A reserved place (Slot): free, or held by an enrolment since some instant."""
+
+    reference: Reference
+    version: str
+    starts_at: datetime
+    free: bool
+    holder: str = ""
+    """Identifier of the enrolment that holds it; empty when it is free or somebody else's system took it."""
+    held_since: datetime | None = None
+    standing: bool = False
+    """One of the places that are kept by count: it can be given again once it is free."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingSeen:
+    """Somebody's open request for a place of this capacity."""
+
+    enrolment: str
+    priority: Priority
+    asked_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapacitySeen:
+    """A reserved capacity as the record shows it: its places, and who waits for one (this person among them)."""
+
+    places: tuple[PlaceSeen, ...] = ()
+    waiting: tuple[WaitingSeen, ...] = ()
+
+
+CapacityKey = tuple[PathwayId, CapacityId]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PersonRecord:
     """Everything read about one person for one reconcile."""
 
@@ -204,6 +241,8 @@ class PersonRecord:
     follow_ups: tuple[FollowUp, ...] = ()
     escalations: tuple[EscalationSeen, ...] = ()
     roster: Roster = field(default_factory=Roster)
+    capacities: Mapping[CapacityKey, CapacitySeen] = field(default_factory=dict)
+    """Reserved capacities that were read for this decision; others have not been asked for."""
     deceased_at: datetime | None = None
     person_active: bool = True
     person_version: str = ""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.domain.enrolment import Enrolment
 from service.domain.evidence import Holder
-from service.domain.pathway import FollowUpTask
+from service.domain.follow_up_task import FollowUpTask
 from service.domain.vocabulary import Cause, FollowUpStatus, PlanStatus, Priority, Reference, RoleId, TaskId
 
 

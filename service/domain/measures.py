@@ -11,7 +11,8 @@ from datetime import datetime
 
 from service.domain.enrolment import Enrolment
 from service.domain.evidence import PersonRecord, Situation
-from service.domain.pathway import Measure, Needs, Pathway
+from service.domain.needs import Needs
+from service.domain.pathway import Measure, Pathway
 from service.domain.view import View, view_of
 from service.domain.vocabulary import MeasureId, PlanStatus
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from service.domain.asked import chosen, owner_of
 from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Roster
+from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import OpenFollowUp
 from service.domain.owners import Ownership, known_holder, resolve_owner
-from service.domain.pathway import FollowUpTask, Stage
+from service.domain.pathway import Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks
-from service.domain.standing import cut_off, refused, standings_of, timeliness
+from service.domain.standing import cut_off, refused, standings_of, timeliness, withdrawn
 from service.domain.view import View
 from service.domain.vocabulary import FollowUpStatus, Reference, RoleId, VarianceKind
 
@@ -23,8 +25,9 @@ def open_first(
     template: FollowUpTask,
     placement: Placement,
     roster: Roster,
-    done_at: datetime | None,
 ) -> Plan:
+    """The first Task of a time of asking, once it is asked for."""
+    done_at = view.done_at(template)
     if done_at is not None:
         reason = f"{template.title}: the record shows it was done already"
         done = Variance(kind=VarianceKind.ALREADY_DONE, subject=template.id, at=done_at, reason=reason)
@@ -35,8 +38,8 @@ def open_first(
         opens_at = view.due(_clock(view, stage, template, placement), template.opens_after)
         if opens_at > view.now:
             return Plan(wake_at=(opens_at,))
-    ownership = resolve_owner(template.owner, roster)
-    return _open(view, stage, template, placement, ownership, occurrence=1, because=_reason(view, template))
+    ownership = owner_of(view, template, roster)
+    return _open(view, stage, template, placement, ownership, because=_reason(view, template))
 
 
 def open_again(
@@ -60,7 +63,6 @@ def open_again(
         template,
         placement,
         ownership,
-        occurrence=latest.occurrence + 1,
         because=because,
         after=latest,
     )
@@ -74,35 +76,39 @@ def open_again(
 
 def ask_again_from(view: View, template: FollowUpTask, latest: FollowUp) -> datetime | None:
     """From when a closed follow-up must be asked for again; None when it need not."""
-    if refused(latest) or cut_off(latest) or latest.status is FollowUpStatus.ENTERED_IN_ERROR:
+    taken_back = cut_off(latest) or withdrawn(latest)
+    if refused(latest) or taken_back or latest.status is FollowUpStatus.ENTERED_IN_ERROR:
         return latest.changed_at
-    if latest.status is FollowUpStatus.FAILED and _failed(view, template) < template.attempts:
+    if latest.status is FollowUpStatus.FAILED and _failed(view, latest) < template.attempts:
         every = template.attempt_every
         return view.due(latest.changed_at, every) if every else latest.changed_at
     return None
 
 
-def _failed(view: View, template: FollowUpTask) -> int:
-    return sum(f.status is FollowUpStatus.FAILED for f in view.occurrences(template.id))
+def _failed(view: View, latest: FollowUp) -> int:
+    return sum(f.status is FollowUpStatus.FAILED for f in view.attempts_with(latest))
 
 
 def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: FollowUp) -> Ownership:
     """After a failed attempt the same role goes on; after a refusal somebody else: same role, ladder, then lead."""
     if not refused(latest):
-        return resolve_owner(template.owner, roster)
-    not_again = _refusers(view, template, roster)
-    roles: list[RoleId] = [template.owner]
+        return owner_of(view, template, roster)
+    not_again = _refusers(view, latest, roster)
+    first = owner_of(view, template, roster, not_again=not_again)
+    if not first.is_stand_in:
+        return first
+    roles: list[RoleId] = []
     if template.escalation is not None:
         roles.extend(rung.notify for rung in view.pathway.ladders[template.escalation].rungs)
     for role in (*roles, view.pathway.lead):
         ownership = resolve_owner(role, roster, not_again=not_again)
         if not ownership.is_stand_in:
             return ownership
-    return resolve_owner(template.owner, roster, not_again=not_again)
+    return first
 
 
-def _refusers(view: View, template: FollowUpTask, roster: Roster) -> list[Reference]:
-    owners = [f.owner for f in view.occurrences(template.id) if refused(f) and f.owner is not None]
+def _refusers(view: View, latest: FollowUp, roster: Roster) -> list[Reference]:
+    owners = [f.owner for f in view.attempts_with(latest) if refused(f) and f.owner is not None]
     # One person may stand on the roster twice: under a PractitionerRole and as the Practitioner.
     return [*owners, *(known_holder(owner, roster).practitioner for owner in owners)]
 
@@ -114,11 +120,11 @@ def _open(
     placement: Placement,
     ownership: Ownership,
     *,
-    occurrence: int,
     because: str,
     after: FollowUp | None = None,
 ) -> Plan:
     opened_at = view.now
+    occurrence = view.next_occurrence(template.id)
     complete_by = complete_by_of(view, stage, template, placement, opened_at=opened_at, after=after)
     accept_by = view.due(opened_at, template.accept_within)
     if opened_at < complete_by < accept_by:
@@ -167,9 +173,9 @@ def _reason(view: View, template: FollowUpTask) -> str:
 def _clock(view: View, stage: Stage, template: FollowUpTask, placement: Placement) -> datetime:
     if template.clock == "stage":
         # A gate delays the entry, never a clock: it counts from the evidence, whether the stage is still held or not.
-        entered = next((e.entered_at for e in placement.history if e.stage == stage.id), None)
+        entered = next((e.entered_at for e in reversed(placement.history) if e.stage == stage.id), None)
         return view.met_at(stage.enter) or entered or view.situation.started_at
-    return view.situation.started_at
+    return view.since or view.situation.started_at
 
 
 def complete_by_of(
@@ -181,20 +187,29 @@ def complete_by_of(
     opened_at: datetime,
     after: FollowUp | None = None,
 ) -> datetime:
-    within = template.due_in.otherwise
-    if template.due_in.criterion is not None:
-        level = view.level(template.due_in.criterion)
-        within = template.due_in.by_level.get(level or "", within)
+    """When it must be done: by the clock of the follow-up, or so long after the contact of the series before it."""
     if after is not None and after.status is FollowUpStatus.FAILED and template.attempt_every is not None:
         return view.due(opened_at, template.attempt_every)
-    start_at = opened_at if template.clock == "opened" else _clock(view, stage, template, placement)
-    return view.due(start_at, within)
+    asked = view.current(template)
+    step = template.series.step(asked.completed) if template.series else None
+    if step is not None and asked.since is not None and asked.completed:
+        return view.due(asked.since, step)
+    return view.due(_due_from(view, stage, template, placement, opened_at), chosen(view, template.due_in))
+
+
+def _due_from(
+    view: View, stage: Stage, template: FollowUpTask, placement: Placement, opened_at: datetime
+) -> datetime:
+    asked_again = template.comes_again and view.current(template).completed
+    if template.clock == "opened" or asked_again:
+        return opened_at
+    return _clock(view, stage, template, placement)
 
 
 def possible_times(
     view: View, stage: Stage, template: FollowUpTask, placement: Placement, *, opened_at: datetime
 ) -> Iterator[datetime]:
     """Every complete-by time that the levels of its criterion can give; any other was set by people."""
-    start_at = opened_at if template.clock == "opened" else _clock(view, stage, template, placement)
-    for within in (template.due_in.otherwise, *template.due_in.by_level.values()):
+    start_at = _due_from(view, stage, template, placement, opened_at)
+    for within in template.due_in.options:
         yield view.due(start_at, within)

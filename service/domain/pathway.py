@@ -5,13 +5,17 @@ Made by service.pathways from the YAML files; immutable; knows nothing of YAML o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from service.domain.due import Within, WorkingCalendar
 from service.domain.evidence import Condition, Fact
+from service.domain.follow_up_task import Choice, FollowUpTask
+from service.domain.needs import Needs
 from service.domain.vocabulary import (
+    CapacityId,
     FieldId,
     GateId,
     LadderId,
@@ -26,74 +30,14 @@ from service.domain.vocabulary import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class InRecord:
-    """A resource in the record fulfils this need."""
-
-    condition: Condition
-    ever: bool = False
-    """False: only what happened since the enrolment began counts."""
-
-
-class TaskState(StrEnum):
-    """What a follow-up must have come to."""
-
-    OPENED = "opened"
-    ACCEPTED = "accepted"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    MISSED = "missed"
-    """Its complete-by time passed before it was completed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnTask:
-    """One of this pathway's own follow-ups has come to a state."""
-
-    task: TaskId
-    state: TaskState
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnField:
-    """A required field has been recorded; with `says`, with one of these values (compared without case)."""
-
-    field: FieldId
-    says: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnStage:
-    """The person has entered a stage."""
-
-    stage: StageId
-
-
-class EscalationState(StrEnum):
-    """What the escalation of a task must have come to."""
-
-    RAISED = "raised"
-    ACKNOWLEDGED = "acknowledged"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnEscalation:
-    """An escalation about a task has been raised or acknowledged."""
-
-    task: TaskId
-    state: EscalationState
-
-
-Need = InRecord | OnTask | OnField | OnStage | OnEscalation
-Needs = tuple[Need, ...]
-"""Any one of these is enough. The empty tuple is never fulfilled."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Start:
     """A change in the record that begins an enrolment."""
 
     title: str
-    condition: Condition
+    condition: Condition | None = None
+    """What the change is; None when a `rule` over several resources says it."""
+    rule: Needs = ()
+    """Any of these, over the record of `within`; the enrolment is anchored on the newest resource that fulfilled it."""
     unless: tuple[Condition, ...] = ()
     also: tuple[Condition, ...] = ()
     """Any one of these conditions on *other* facts of the person must hold too (e.g. a Condition linked to the
@@ -142,42 +86,6 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DueIn:
-    """A length of time, or one per level of a criterion (e.g. risk); `otherwise` when no level is known."""
-
-    otherwise: Within
-    criterion: str | None = None
-    by_level: Mapping[str, Within] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FollowUpTask:
-    """The template of a follow-up."""
-
-    id: TaskId
-    title: str
-    ask: str
-    """What the owner is asked to do, one or two plain sentences."""
-    owner: RoleId
-    accept_within: Within
-    due_in: DueIn
-    clock: str = "start"
-    """`start` = the enrolment's clock; `stage` = entry of its stage; `opened` = when the Task was opened."""
-    priority: Priority = Priority.ROUTINE
-    opens_when: Needs = ()
-    """Empty: as soon as its stage is reached."""
-    opens_after: Within | None = None
-    done_when: Needs = ()
-    records: tuple[FieldId, ...] = ()
-    """Required fields the owner is asked to record as Task.output."""
-    attempts: int = 1
-    """How many failed attempts are tried again before the person counts as unreachable."""
-    attempt_every: Within | None = None
-    escalation: LadderId | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A phase of the pathway."""
 
@@ -187,6 +95,8 @@ class Stage:
     """Empty: entered at enrolment (only the first stage)."""
     tasks: tuple[FollowUpTask, ...] = ()
     final: bool = False
+    repeats: bool = False
+    """May be entered again, from a later stage, by newer evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +136,8 @@ class Measure:
     within: Within | None = None
     """Counted from the enrolment's clock; None = at any time."""
     same_day_counts: bool = True
+    assurance: str = ""
+    """How often the service looks at it together: `weekly`, `monthly`, or empty."""
     why: str = ""
 
 
@@ -238,6 +150,38 @@ class Criterion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Handover:
+    """When the lead changes: `until` holds, and the follow-up `then` was accepted or completed; its owner leads."""
+
+    until: Needs
+    then: TaskId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """Reserved places that people wait for in a visible queue: by priority, then in the order of asking."""
+
+    id: CapacityId
+    title: str
+    request: TaskId
+    """Whoever has this follow-up open waits; its due time is the longest wait, its ladder says what follows."""
+    service_types: tuple[tuple[str, str], ...]
+    """(system, code) of Schedule.serviceType: whose Slots are the places."""
+    count: int
+    """How many places there are where the record holds no such Schedule."""
+    why: str = ""
+
+
+class Once(StrEnum):
+    """How many enrolments one person may have on a pathway."""
+
+    ANCHOR = "anchor"
+    """One for each resource that begins it."""
+    PERSON = "person"
+    """One at a time; after its end only newer evidence begins another."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pathway:
     """A whole pathway file, checked."""
 
@@ -246,6 +190,19 @@ class Pathway:
     version: str
     status: str
     lead: RoleId
+    lead_by: Choice[RoleId] | None = None
+    """Where a criterion decides which role leads."""
+    handover: Handover | None = None
+    once: Once = Once.ANCHOR
+    excludes: frozenset[PathwayId] = frozenset()
+    """Does not begin with what happened while the person was on one of these."""
+    supersedes: frozenset[PathwayId] = frozenset()
+    """Beginning ends these, with the reason."""
+    precedence: int = 0
+    """Whose lead is the person's accountable lead when several pathways run: the highest."""
+    capacities: Mapping[CapacityId, Capacity] = field(default_factory=dict)
+    sender_of: Callable[[Fact], Reference | None] | None = field(default=None, compare=False, repr=False)
+    """Who sent the resource that an enrolment is anchored on."""
     calendar: WorkingCalendar
     starts: tuple[Start, ...]
     stages: tuple[Stage, ...]
@@ -261,3 +218,43 @@ class Pathway:
     role_titles: Mapping[RoleId, str] = field(default_factory=dict)
     resource_types: frozenset[str] = frozenset()
     """Every resource type whose presence this pathway asks about."""
+
+    @cached_property
+    def positions(self) -> Mapping[StageId, int]:
+        """The place of each stage in the order of the file, from 0."""
+        return {stage.id: place for place, stage in enumerate(self.stages)}
+
+    @cached_property
+    def templates(self) -> Mapping[TaskId, tuple[Stage, FollowUpTask]]:
+        """Each follow-up template with its stage."""
+        return {task.id: (stage, task) for stage in self.stages for task in stage.tasks}
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Some stage may be entered again."""
+        return any(stage.repeats for stage in self.stages)
+
+
+def needs_while_enrolled(pathway: Pathway) -> Iterator[Needs]:
+    """Every place of a pathway in which something is asked for while somebody is on it."""
+    for stage in pathway.stages:
+        yield stage.enter
+        for task in stage.tasks:
+            yield from (task.opens_when, task.done_when, task.again_while, task.not_needed_when)
+            yield task.series.until if task.series else ()
+    for gate in pathway.gates:
+        yield from (gate.needs, gate.applies_when)
+    for required in pathway.required:
+        yield required.needs
+    for criterion in pathway.criteria.values():
+        yield from (needs for _, needs in criterion.levels)
+    if pathway.handover is not None:
+        yield pathway.handover.until
+
+
+def needs_of_pathway(pathway: Pathway) -> Iterator[Needs]:
+    """The same with what begins it and what is counted about it."""
+    yield from (start.rule for start in pathway.starts)
+    yield from needs_while_enrolled(pathway)
+    for measure in pathway.measures:
+        yield from (measure.denominator, measure.exclusion, measure.numerator)

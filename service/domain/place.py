@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.domain.enrolment import StageEntry, Variance
-from service.domain.pathway import Gate, IfUnmet, OnField, Pathway, Stage
+from service.domain.needs import OnField
+from service.domain.pathway import Gate, IfUnmet, Pathway, Stage
 from service.domain.view import View
 from service.domain.vocabulary import FieldId, GateId, StageId, VarianceKind
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
+from service.domain.asked import as_asked, is_asked_by_name, new_owner, new_priority
 from service.domain.enrolment import Variance
-from service.domain.evidence import FollowUp, Roster
+from service.domain.evidence import FollowUp, Holder, Roster
+from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import ChangeFollowUp
 from service.domain.opening import ask_again_from, complete_by_of, open_again, open_first, possible_times
-from service.domain.owners import is_held
-from service.domain.pathway import FollowUpTask, Stage
-from service.domain.place import Placement, position
+from service.domain.pathway import Stage
+from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks, together
-from service.domain.standing import cut_off, standings_of, timeliness
-from service.domain.view import View, misses_of
-from service.domain.vocabulary import OPEN, FollowUpStatus, Reference, RoleId, VarianceKind
+from service.domain.rounds import Round, evidence_of, misses_of
+from service.domain.standing import NOT_NEEDED, Standing, cut_off, standings_of, timeliness, withdrawn
+from service.domain.view import View
+from service.domain.vocabulary import OPEN, FollowUpStatus, Priority, Reference, RoleId, VarianceKind
 
 
 def plan(view: View, placement: Placement, roster: Roster) -> Plan:
@@ -35,7 +38,7 @@ def close_all(view: View, because: str) -> Plan:
     late = [
         variance
         for template in (t for stage in view.pathway.stages for t in stage.tasks)
-        for variance in _lateness(template, view.occurrences(template.id))
+        for variance in _lateness(template, [f for f in view.follow_ups if f.task == template.id])
         if variance.reason != because  # our own cancellation, of a closing that a crash interrupted
     ]
     return together([*parts, Plan(variances=tuple(late))])
@@ -46,7 +49,79 @@ def _close(view: View, follow_up: FollowUp, because: str) -> Plan:
     done_at = view.done_at(template) if template else None
     if template is not None and done_at is not None:
         return _found_done(view, template, follow_up, done_at)
-    change = ChangeFollowUp(
+    return Plan(changes=(_cancelled(view, follow_up, because),))
+
+
+def _templates(view: View, placement: Placement) -> Iterator[tuple[Stage, FollowUpTask]]:
+    pathway = view.pathway
+    furthest = max(pathway.positions[placement.reached], pathway.positions[placement.stage])
+    for stage in pathway.stages[: furthest + 1]:
+        yield from ((stage, template) for template in stage.tasks)
+    for stage in pathway.stages[furthest + 1 :]:
+        # Opened while the evidence reached further (it has been corrected since): not given up by silence.
+        here = view.during(stage)
+        yield from ((stage, task) for task in stage.tasks if here.current(task).occurrences)
+
+
+def _plan_one(view: View, stage: Stage, template: FollowUpTask, placement: Placement, roster: Roster) -> Plan:
+    view = view.during(stage)
+    template = as_asked(view, template)
+    *before, asked = view.rounds(template)
+    earlier = [standing for each in before for standing in _standings(view, template, each, each.occurrences)]
+    earlier += _standings(view, template, asked, asked.occurrences[:-1])
+    part = _plan_round(view, stage, template, placement, roster, asked)
+    own = [f for f in view.occurrences(template.id) if view.is_own(f)]
+    return Plan(
+        open=part.open,
+        changes=part.changes,
+        standings=(*earlier, *part.standings),
+        variances=(*part.variances, *_lateness(template, own)),
+        wake_at=part.wake_at,
+        rules=part.rules,
+    )
+
+
+def _standings(
+    view: View, template: FollowUpTask, asked: Round, follow_ups: tuple[FollowUp, ...]
+) -> tuple[Standing, ...]:
+    """How earlier Tasks stand; another pathway's are looked after there."""
+    own = [f for f in follow_ups if view.is_own(f)]
+    return standings_of(template, own, asked.done_at, latest=False)
+
+
+def _plan_round(
+    view: View, stage: Stage, template: FollowUpTask, placement: Placement, roster: Roster, asked: Round
+) -> Plan:
+    """The time of asking that is under way: open it, keep it, ask again, or leave it as it is."""
+    latest = asked.occurrences[-1] if asked.occurrences else None
+    if view.is_met(template.not_needed_when):
+        return _withdraw(view, template, asked)
+    if latest is None:
+        return open_first(view, stage, template, placement, roster)
+    if latest.status in OPEN and not view.is_own(latest):
+        return _rely_on(view, stage, template, placement, latest)
+    if latest.status in OPEN:
+        return _keep(view, template, latest, asked.done_at, placement, stage, roster)
+    own = standings_of(template, [latest] if view.is_own(latest) else [], asked.done_at, latest=True)
+    if asked.done_at is None and (again := ask_again_from(view, template, latest)) is not None:
+        return open_again(view, stage, template, placement, roster, latest, not_before=again)
+    return Plan(standings=own)
+
+
+def _withdraw(view: View, template: FollowUpTask, asked: Round) -> Plan:
+    """Nobody is asked for what is not needed now; whoever was asked is told why not any more."""
+    mine = [f for f in asked.occurrences if view.is_own(f)]
+    standings = standings_of(template, mine[-1:], asked.done_at, latest=True)
+    if not mine or mine[-1].status not in OPEN:
+        return Plan(standings=standings)
+    because = f"{NOT_NEEDED}{template.title}"
+    if asked.done_at is not None:
+        return _found_done(view, template, mine[-1], asked.done_at)
+    return Plan(changes=(_cancelled(view, mine[-1], because),), standings=standings, rules=(because,))
+
+
+def _cancelled(view: View, follow_up: FollowUp, because: str) -> ChangeFollowUp:
+    return ChangeFollowUp(
         identifier=follow_up.identifier,
         reference=follow_up.reference or Reference(""),
         version=follow_up.version,
@@ -54,40 +129,27 @@ def _close(view: View, follow_up: FollowUp, because: str) -> Plan:
         because=because,
         changed_at=view.now,
     )
-    return Plan(changes=(change,))
 
 
-def _templates(view: View, placement: Placement) -> Iterator[tuple[Stage, FollowUpTask]]:
-    furthest = max(position(view.pathway, placement.reached), position(view.pathway, placement.stage))
-    for stage in view.pathway.stages[: furthest + 1]:
-        yield from ((stage, template) for template in stage.tasks)
-    for stage in view.pathway.stages[furthest + 1 :]:
-        # Opened while the evidence reached further (it has been corrected since): not given up by silence.
-        yield from ((stage, template) for template in stage.tasks if view.occurrences(template.id))
-
-
-def _plan_one(view: View, stage: Stage, template: FollowUpTask, placement: Placement, roster: Roster) -> Plan:
-    occurrences = view.occurrences(template.id)
-    done_at = view.done_at(template)
-    earlier = standings_of(template, occurrences[:-1], done_at, latest=False)
-    if not occurrences:
-        return open_first(view, stage, template, placement, roster, done_at)
-    latest = occurrences[-1]
-    if latest.status in OPEN:
-        part = _keep(view, template, latest, done_at, placement, stage)
-    elif done_at is None and (again := ask_again_from(view, template, latest)) is not None:
-        part = open_again(view, stage, template, placement, roster, latest, not_before=again)
-    else:
-        part = Plan(standings=standings_of(template, [latest], done_at, latest=True))
-    late = _lateness(template, occurrences)
-    return Plan(
-        open=part.open,
-        changes=part.changes,
-        standings=(*earlier, *part.standings),
-        variances=(*part.variances, *late),
-        wake_at=part.wake_at,
-        rules=part.rules,
+def _rely_on(
+    view: View, stage: Stage, template: FollowUpTask, placement: Placement, latest: FollowUp
+) -> Plan:
+    """Another pathway asks for the same: no second Task, but it must be done by the earlier of the two times."""
+    due = complete_by_of(view, stage, template, placement, opened_at=latest.opened_at)
+    if latest.complete_by is not None and latest.complete_by <= max(due, view.now):
+        return Plan(wake_at=tuple(future_clocks(latest, view.now)))
+    if latest.reference is None:
+        return Plan(wake_at=(view.now,))  # it is only just being written; look again when it stands
+    because = f"{template.title}: also asked for by another pathway, which needs it by then"
+    change = ChangeFollowUp(
+        identifier=latest.identifier,
+        reference=latest.reference,
+        version=latest.version,
+        complete_by=max(due, view.now),
+        because=because,
+        changed_at=view.now,
     )
+    return Plan(changes=(change,), rules=(because,), wake_at=(max(due, view.now),))
 
 
 def _keep(
@@ -97,30 +159,47 @@ def _keep(
     done_at: datetime | None,
     placement: Placement,
     stage: Stage,
+    roster: Roster,
 ) -> Plan:
     if done_at is not None:
         return _found_done(view, template, latest, done_at)
     due = _replanned(view, stage, template, placement, latest)
-    now_due = due or latest.complete_by
-    current = FollowUp(**{**vars(latest), "complete_by": now_due})
+    priority = new_priority(view, template, latest)
+    owner = new_owner(view, template, latest, roster)
+    current = replace(
+        latest,
+        complete_by=due or latest.complete_by,
+        priority=priority or latest.priority,
+        owner=owner.reference if owner else latest.owner,
+    )
     status = timeliness(current, view.now)
     standings = standings_of(template, [current], None, latest=True)
     wake_at = tuple(future_clocks(current, view.now))
-    if due is None and status.value == latest.timeliness:
+    if current == latest and status.value == latest.timeliness:
         return Plan(standings=standings, wake_at=wake_at)
-    because = f"{template.title}: {status.value}" + (
-        f", due {due.isoformat()} by its criterion" if due else ""
-    )
+    because = _kept_because(template, status.value, due, priority, owner)
     change = ChangeFollowUp(
         identifier=latest.identifier,
         reference=latest.reference or Reference(""),
         version=latest.version,
         complete_by=due,
+        priority=priority,
+        owner=owner,
         timeliness=status.value,
         because=because,
         changed_at=view.now,
     )
     return Plan(changes=(change,), standings=standings, wake_at=wake_at, rules=(because,))
+
+
+def _kept_because(
+    template: FollowUpTask, status: str, due: datetime | None, priority: Priority | None, owner: Holder | None
+) -> str:
+    parts = [f"{template.title}: {status}"]
+    parts += [f"due {due.isoformat()} by its criterion"] if due else []
+    parts += [f"{priority.value} by its criterion"] if priority else []
+    parts += ["asked of another role by its criterion"] if owner else []
+    return ", ".join(parts)
 
 
 def _replanned(
@@ -131,7 +210,7 @@ def _replanned(
     A level that is raised late may ask for a time that is over: it is due now, and what is overdue already stays so.
     Otherwise every rung of the ladder would fire at once, at people who could not have known.
     """
-    if template.due_in.criterion is None:
+    if template.due_in.criterion is None or (template.series and view.current(template).completed):
         return None
     due = complete_by_of(view, stage, template, placement, opened_at=latest.opened_at)
     ours = possible_times(view, stage, template, placement, opened_at=latest.opened_at)
@@ -143,7 +222,7 @@ def _replanned(
 
 
 def _found_done(view: View, template: FollowUpTask, latest: FollowUp, done_at: datetime) -> Plan:
-    evidence = view.found(template.done_when)
+    evidence = evidence_of(view, template)
     because = f"{template.title}: the record shows it was done"
     change = ChangeFollowUp(
         identifier=latest.identifier,
@@ -184,11 +263,12 @@ def _lateness(template: FollowUpTask, occurrences: list[FollowUp]) -> list[Varia
             reason=f.reason or "",
         )
         for f in occurrences
-        if f.status is FollowUpStatus.CANCELLED and f.reason and not cut_off(f)
+        if f.status is FollowUpStatus.CANCELLED and f.reason and not (cut_off(f) or withdrawn(f))
     ]
 
 
-def unowned_roles(plan_made: Plan, roster: Roster) -> tuple[RoleId, ...]:
+def unowned_roles(view: View, plan_made: Plan, roster: Roster) -> tuple[RoleId, ...]:
     """Roles of open follow-ups that nobody holds in their own right."""
-    roles = [s.template.owner for s in plan_made.standings if s.is_latest and s.follow_up.status in OPEN]
-    return tuple(dict.fromkeys(role for role in roles if not is_held(role, roster)))
+    open_now = [s.template for s in plan_made.standings if s.is_latest and s.follow_up.status in OPEN]
+    roles = [task.owner for task in open_now if not is_asked_by_name(view, task, roster)]
+    return tuple(dict.fromkeys(roles))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.domain.due import elapsed
 from service.domain.evidence import FollowUp
-from service.domain.pathway import FollowUpTask
+from service.domain.follow_up_task import FollowUpTask
 from service.domain.vocabulary import AWAITING_ACCEPTANCE, FollowUpStatus, Timeliness
 
 HOLD_LIMIT = timedelta(days=3)
@@ -15,6 +16,10 @@ HOLD_LIMIT = timedelta(days=3)
 
 CUT_OFF = "the pathway ended: "
 """How the reason begins with which what is open at the end of an enrolment is cancelled."""
+
+
+NOT_NEEDED = "not needed now: "
+"""How the reason begins with which a follow-up is withdrawn because the pathway no longer asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +67,13 @@ def cut_off(follow_up: FollowUp) -> bool:
     return follow_up.status is FollowUpStatus.CANCELLED and CUT_OFF in (follow_up.reason or "")
 
 
+def withdrawn(follow_up: FollowUp) -> bool:
+    """Cancelled by this software because the pathway did not ask for it any more; needed again when it does."""
+    return follow_up.status is FollowUpStatus.CANCELLED and NOT_NEEDED in (follow_up.reason or "")
+
+
 def standings_of(
-    template: FollowUpTask, follow_ups: list[FollowUp], done_at: datetime | None, *, latest: bool
+    template: FollowUpTask, follow_ups: Iterable[FollowUp], done_at: datetime | None, *, latest: bool
 ) -> tuple[Standing, ...]:
     return tuple(
         Standing(template=template, follow_up=f, is_latest=latest, done_at=done_at) for f in follow_ups

@@ -16,6 +16,7 @@ FieldId = NewType("FieldId", str)
 RoleId = NewType("RoleId", str)
 LadderId = NewType("LadderId", str)
 MeasureId = NewType("MeasureId", str)
+CapacityId = NewType("CapacityId", str)
 Reference = NewType("Reference", str)
 """A literal FHIR reference, `Type/id`, without a version."""
 

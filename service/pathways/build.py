@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from service.domain.follow_up_task import DueIn, FollowUpTask
+from service.domain.needs import InRecord, Needs
 from service.domain.pathway import (
     Criterion,
-    DueIn,
-    FollowUpTask,
     Gate,
     IfUnmet,
-    InRecord,
     Ladder,
     LadderRung,
     Measure,
-    Needs,
     Pathway,
     RequiredField,
     Stage,

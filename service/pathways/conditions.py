@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from service.domain.evidence import Condition, Fact, Situation
-from service.domain.pathway import (
+from service.domain.needs import (
     EscalationState,
     InRecord,
     Need,
@@ -20,9 +20,9 @@ from service.domain.pathway import (
     OnField,
     OnStage,
     OnTask,
-    Start,
     TaskState,
 )
+from service.domain.pathway import Start
 from service.domain.vocabulary import FieldId, Reference, StageId, TaskId
 from service.pathways.rows import (
     ANCHOR_ITSELF,

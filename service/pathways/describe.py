@@ -8,23 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from service.domain.due import Within
-from service.domain.pathway import (
-    DueIn,
-    FollowUpTask,
-    Gate,
-    IfUnmet,
-    InRecord,
-    Ladder,
-    Need,
-    Needs,
-    OnEscalation,
-    OnField,
-    OnStage,
-    OnTask,
-    Pathway,
-    Stage,
-    Start,
-)
+from service.domain.follow_up_task import DueIn, FollowUpTask
+from service.domain.needs import InRecord, Need, Needs, OnEscalation, OnField, OnStage, OnTask
+from service.domain.pathway import Gate, IfUnmet, Ladder, Pathway, Stage, Start
 from service.domain.vocabulary import RoleId
 from service.pathways.library import Library
 from service.pathways.picture import stage_picture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.domain.pathway import InRecord, Need, OnEscalation, OnField, OnStage, OnTask, Pathway
+from service.domain.needs import InRecord, Need, OnEscalation, OnField, OnStage, OnTask
+from service.domain.pathway import Pathway
 
 ESCAPES = (('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("`", "'"), ("|", "/"))
 

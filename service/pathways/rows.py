@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from service.domain.pathway import EscalationState, TaskState
+from service.domain.needs import EscalationState, TaskState
 from service.pathways.scalars import OneOf, Slug, Text, refuse
 
 

@@ -9,20 +9,9 @@ from zoneinfo import ZoneInfo
 
 from service.domain.due import Unit, Within, WorkingCalendar
 from service.domain.evidence import Condition, Fact, Holder, PersonRecord, Roster
-from service.domain.pathway import (
-    DueIn,
-    FollowUpTask,
-    Gate,
-    InRecord,
-    Ladder,
-    LadderRung,
-    Need,
-    OnTask,
-    Pathway,
-    Stage,
-    Start,
-    TaskState,
-)
+from service.domain.follow_up_task import DueIn, FollowUpTask
+from service.domain.needs import InRecord, Need, OnTask, TaskState
+from service.domain.pathway import Gate, Ladder, LadderRung, Pathway, Stage, Start
 from service.domain.vocabulary import (
     GateId,
     LadderId,

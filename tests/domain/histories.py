@@ -10,7 +10,9 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from service.domain.evidence import Fact, Recorded, Waived
-from service.domain.pathway import Criterion, DueIn, IfUnmet, OnField, Pathway, RequiredField, TaskState
+from service.domain.follow_up_task import DueIn
+from service.domain.needs import OnField, TaskState
+from service.domain.pathway import Criterion, IfUnmet, Pathway, RequiredField
 from service.domain.vocabulary import OPEN, FieldId, FollowUpStatus, Reference, RoleId
 from tests.domain.an_imaginary_record import World, edited
 from tests.domain.builders import (

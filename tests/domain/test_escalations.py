@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 
 from service.domain.decide import decide_all
-from service.domain.pathway import DueIn
+from service.domain.follow_up_task import DueIn
 from service.domain.vocabulary import FollowUpStatus, Priority
 from tests.domain.an_imaginary_record import World, world
 from tests.domain.builders import (

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from service.domain.decide import decide_all
 from service.domain.evidence import Recorded
-from service.domain.pathway import Criterion, DueIn, EscalationState, OnEscalation, OnField, TaskState
+from service.domain.follow_up_task import DueIn
+from service.domain.needs import EscalationState, OnEscalation, OnField, TaskState
+from service.domain.pathway import Criterion
 from service.domain.vocabulary import FieldId, FollowUpStatus, Priority, Reference, RoleId, TaskId
 from tests.domain.an_imaginary_record import World, edited, world
 from tests.domain.builders import (

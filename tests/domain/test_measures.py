@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.domain.measures import count
-from service.domain.pathway import Measure, TaskState
+from service.domain.needs import TaskState
+from service.domain.pathway import Measure
 from service.domain.vocabulary import MeasureId, PlanStatus, Reference
 from tests.domain.an_imaginary_record import world
 from tests.domain.builders import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from service.domain.pathway import DueIn, TaskState
+from service.domain.follow_up_task import DueIn
+from service.domain.needs import TaskState
 from service.domain.vocabulary import FollowUpStatus
 from tests.domain.an_imaginary_record import world
 from tests.domain.builders import (

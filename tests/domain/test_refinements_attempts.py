@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, timedelta
 
-from service.domain.pathway import DueIn
+from service.domain.follow_up_task import DueIn
 from service.domain.vocabulary import PlanStatus
 from tests.domain.an_imaginary_record import World, world
 from tests.domain.builders import (

@@ -7,7 +7,8 @@ from datetime import UTC, timedelta
 import pytest
 
 from service.domain.decide import decide_all
-from service.domain.pathway import Criterion, DueIn
+from service.domain.follow_up_task import DueIn
+from service.domain.pathway import Criterion
 from tests.domain.an_imaginary_record import World, world
 from tests.domain.builders import (
     NOW,

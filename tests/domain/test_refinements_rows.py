@@ -7,7 +7,8 @@ from dataclasses import replace
 from service.domain.decide import decide_all
 from service.domain.evidence import Condition, Fact, Situation
 from service.domain.measures import count
-from service.domain.pathway import InRecord, Measure, OnStage, Start
+from service.domain.needs import InRecord, OnStage
+from service.domain.pathway import Measure, Start
 from service.domain.vocabulary import MeasureId, PathwayId, Reference, StageId
 from tests.domain.an_imaginary_record import World, world
 from tests.domain.builders import (

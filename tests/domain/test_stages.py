@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.domain.evidence import Recorded, Waived
-from service.domain.pathway import Gate, IfUnmet, OnField, OnStage, RequiredField, TaskState
+from service.domain.needs import OnField, OnStage, TaskState
+from service.domain.pathway import Gate, IfUnmet, RequiredField
 from service.domain.vocabulary import FieldId, Reference, RoleId, StageId
 from tests.domain.an_imaginary_record import World, edited, world
 from tests.domain.builders import (

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from service.domain.due import Unit, Within, WorkingCalendar
 from service.domain.enrolment import Enrolment, StageEntry, Variance
 from service.domain.evidence import Holder
+from service.domain.follow_up_task import DueIn, FollowUpTask
 from service.domain.intents import ChangeFollowUp, Decision, KeepEscalation, OpenFollowUp, RaiseRung
-from service.domain.pathway import DueIn, FollowUpTask, Gate, Ladder, Pathway, RequiredField, Stage
+from service.domain.pathway import Gate, Ladder, Pathway, RequiredField, Stage
 from service.domain.vocabulary import (
     Cause,
     FieldId,

@@ -7,16 +7,8 @@ import pytest
 
 from service.domain.due import Unit, Within
 from service.domain.evidence import Fact, Situation
-from service.domain.pathway import (
-    EscalationState,
-    IfUnmet,
-    InRecord,
-    OnEscalation,
-    OnField,
-    OnStage,
-    OnTask,
-    TaskState,
-)
+from service.domain.needs import EscalationState, InRecord, OnEscalation, OnField, OnStage, OnTask, TaskState
+from service.domain.pathway import IfUnmet
 from service.domain.vocabulary import FieldId, Priority, Reference, StageId, TaskId
 from service.pathways.library import load_library
 from service.pathways.site_files import ROLE_SYSTEM

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from service.domain.evidence import Holder, PersonRecord
+from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import Decision
-from service.domain.pathway import FollowUpTask, Pathway
+from service.domain.pathway import Pathway
 from service.domain.vocabulary import FieldId, GateId, Reference, RoleId, StageId, TaskId
 from service.fhir import systems
 from service.fhir.references import mapping

@@ -1,0 +1,179 @@
+"""Which Tasks belong together as one time of asking: a contact of a series, or one passage through a repeated stage.
+
+A follow-up that comes once has one round. What was done in an earlier round says nothing about the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from service.domain.enrolment import StageEntry
+from service.domain.evidence import Fact, FollowUp
+from service.domain.follow_up_task import FollowUpTask
+from service.domain.needs import InRecord
+from service.domain.pathway import Pathway
+from service.domain.vocabulary import OPEN, FollowUpStatus, TaskId
+
+if TYPE_CHECKING:
+    from service.domain.view import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One time of asking, with the attempts made at it."""
+
+    occurrences: tuple[FollowUp, ...] = ()
+    since: datetime | None = None
+    """Only later evidence counts for it; None: whatever the rows of the follow-up say."""
+    completed: int = 0
+    """How many contacts of the series were completed before."""
+    done_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Its newest Task waits for somebody."""
+        return bool(self.occurrences) and self.occurrences[-1].status in OPEN
+
+
+def reentries(pathway: Pathway, history: tuple[StageEntry, ...]) -> Iterator[tuple[int, datetime]]:
+    """(position of the stage, when) for each time that somebody came back to a stage from a later one."""
+    if not pathway.repeats:
+        return
+    furthest = -1
+    for entry in history:
+        position = pathway.positions.get(entry.stage, -1)
+        if position <= furthest:
+            yield position, entry.entered_at
+        furthest = position
+
+
+def anew_at(pathway: Pathway, history: tuple[StageEntry, ...], position: int) -> list[datetime]:
+    """When the stage at this position began anew, because it or one before it was entered again; oldest first."""
+    return sorted(at for entered, at in reentries(pathway, history) if entered <= position)
+
+
+def rounds_of(view: View, template: FollowUpTask) -> tuple[Round, ...]:
+    """All rounds of a follow-up, the current one last; never empty."""
+    occurrences = view.occurrences(template.id)
+    anew = _anew_at(view, template)
+    if not template.comes_again and not anew:
+        return (_finished(view, template, occurrences, Round()),)
+    return tuple(_split(view, template, occurrences, anew))
+
+
+def _split(
+    view: View, template: FollowUpTask, occurrences: list[FollowUp], anew: list[datetime]
+) -> Iterator[Round]:
+    current, held = Round(), list[FollowUp]()
+    told = False
+    for follow_up in occurrences:
+        while anew and anew[0] <= follow_up.opened_at:
+            if held:
+                yield _finished(view, template, held, current)
+            current, held = Round(since=anew.pop(0)), []
+        held.append(follow_up)
+        if template.comes_again and follow_up.status is FollowUpStatus.COMPLETED:
+            done_at = follow_up.changed_at
+            yield Round(
+                occurrences=tuple(held),
+                since=current.since,
+                completed=current.completed,
+                done_at=done_at,
+            )
+            current, held, told = Round(since=done_at, completed=current.completed + 1), [], True
+    if anew:
+        if held and held[-1].status not in OPEN:
+            yield _finished(view, template, held, current)
+            held = []
+        current, told = Round(since=anew[-1]), False
+    if held:
+        yield _finished(view, template, held, current)
+    elif not told or _goes_on(view, template, current.completed):
+        yield current if current.since is not None else _finished(view, template, held, current)
+
+
+def _finished(view: View, template: FollowUpTask, held: list[FollowUp], begun: Round) -> Round:
+    """A round with its Tasks, done when one of them is, or when the record shows it."""
+    times = [f.changed_at for f in held if f.status is FollowUpStatus.COMPLETED]
+    times += _evidence_times(view, template, begun.since)
+    return Round(
+        occurrences=tuple(held),
+        since=begun.since,
+        completed=begun.completed,
+        done_at=min(times, default=None),
+    )
+
+
+def _evidence_times(view: View, template: FollowUpTask, since: datetime | None) -> list[datetime]:
+    if not template.done_when:
+        return []
+    times = view.whole.times(template.done_when)
+    return [at for at in times if since is None or at > since]
+
+
+def evidence_of(view: View, template: FollowUpTask) -> Fact | None:
+    """The earliest fact of the record that shows the current round to be done."""
+    since = view.current(template).since
+    facts = [
+        (at, fact.reference, fact)
+        for need in template.done_when
+        if isinstance(need, InRecord)
+        for fact in view.facts_for(need)
+        if (at := need.condition.at(fact)) is not None and (since is None or at > since)
+    ]
+    return min(facts, key=lambda each: each[:2])[2] if facts else None
+
+
+def completions(view: View, task: TaskId) -> list[datetime]:
+    """Each time that a follow-up which comes again was completed, oldest first."""
+    occurrences = view.occurrences(task)
+    done = [f.changed_at for f in occurrences if f.status is FollowUpStatus.COMPLETED]
+    found = view.pathway.templates.get(task)
+    if found is None or not occurrences or occurrences[-1].status not in OPEN:
+        return done
+    latest = _evidence_times(view, found[1], max(done, default=None))
+    return [*done, min(latest)] if latest else done
+
+
+def series_completed_at(view: View, task: TaskId) -> datetime | None:
+    """When a series came to its end: its steps are used up, or its `until` holds; None while it goes on."""
+    found = view.pathway.templates.get(task)
+    series = found[1].series if found else None
+    if found is None or series is None:
+        return None
+    if series.every is not None:
+        return view.met_at(series.until)
+    anew = _anew_at(view, found[1])
+    done = [at for at in completions(view, task) if not anew or at > anew[-1]]
+    return done[len(series.steps)] if len(done) > len(series.steps) else None
+
+
+def misses_of(view: View, task: TaskId) -> Iterator[datetime]:
+    """When this follow-up was missed, or will be unless it is done by then."""
+    found = view.pathway.templates.get(task)
+    rounds = view.rounds(found[1]) if found else (Round(occurrences=tuple(view.occurrences(task))),)
+    for asked in rounds:
+        for follow_up in asked.occurrences:
+            due = follow_up.complete_by
+            if due is None or (asked.done_at is not None and asked.done_at <= due):
+                continue
+            given_up = follow_up.status is FollowUpStatus.CANCELLED and follow_up.changed_at <= due
+            if not given_up and follow_up.status is not FollowUpStatus.ENTERED_IN_ERROR:
+                yield due
+
+
+def _anew_at(view: View, template: FollowUpTask) -> list[datetime]:
+    if not view.pathway.repeats:
+        return []
+    stage = view.pathway.templates[template.id][0]
+    return anew_at(view.pathway, view.history, view.pathway.positions[stage.id])
+
+
+def _goes_on(view: View, template: FollowUpTask, completed: int) -> bool:
+    series = template.series
+    if series is not None and series.step(completed) is not None and not view.is_met(series.until):
+        return True
+    return view.is_met(template.again_while)
