@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta, tzinfo
 
-from service.domain.needs import InRecord, Needs
-from service.domain.pathway import Pathway
+from service.domain.due import nominal_length
+from service.domain.needs import AtLeast, InRecord, OnLevel, flat
+from service.domain.pathway import Pathway, Start, needs_of_pathway, needs_while_enrolled
 from service.domain.vocabulary import Reference
 from service.fhir.read import Catalogue
 from service.flow.reconcile import Practice
@@ -45,7 +46,7 @@ def practice_of(
             for need in _evidence(pathway)
             if need.ever and not _is_linked(need)
         ),
-        lookback=lookback,
+        lookback=max(lookback, _longest_window(pathways)),
         software_version=software_version,
     )
 
@@ -67,8 +68,23 @@ def role_codes(library: Library) -> list[tuple[str | None, str]]:
 def begins(library: Library) -> frozenset[str]:
     """Resource types that can begin an enrolment."""
     return frozenset(
-        start.condition.kind for pathway in library.pathways.values() for start in pathway.starts
+        kind
+        for pathway in library.pathways.values()
+        for start in pathway.starts
+        for kind in kinds_of_start(start, pathway)
     )
+
+
+def kinds_of_start(start: Start, pathway: Pathway) -> Iterator[str]:
+    """Resource types whose change can make a start hold."""
+    if start.condition is not None:
+        yield start.condition.kind
+    for need in flat(start.rule):
+        if isinstance(need, InRecord):
+            yield need.condition.kind
+        elif isinstance(need, OnLevel):
+            levels = (needs for _, needs in pathway.criteria[need.criterion].levels)
+            yield from (n.condition.kind for needs in levels for n in flat(needs) if isinstance(n, InRecord))
 
 
 def _is_linked(need: InRecord) -> bool:
@@ -77,25 +93,17 @@ def _is_linked(need: InRecord) -> bool:
 
 
 def _evidence(pathway: Pathway) -> Iterator[InRecord]:
-    for needs in _needs(pathway):
-        yield from (need for need in needs if isinstance(need, InRecord))
+    for needs in (*needs_while_enrolled(pathway), *(start.rule for start in pathway.starts)):
+        yield from (need for need in flat(needs) if isinstance(need, InRecord))
 
 
-def _needs(pathway: Pathway) -> Iterator[Needs]:
-    """Every place of a pathway in which evidence is asked for while somebody is on it."""
-    for stage in pathway.stages:
-        yield stage.enter
-        for task in stage.tasks:
-            yield task.opens_when
-            yield task.done_when
-    for gate in pathway.gates:
-        yield gate.needs
-        yield gate.applies_when
-    for field in pathway.required:
-        yield field.needs
-    for criterion in pathway.criteria.values():
-        for _level, needs in criterion.levels:
-            yield needs
+def _longest_window(pathways: Iterable[Pathway]) -> timedelta:
+    """How far back any rule or any count over a window looks."""
+    windows = [start.within for pathway in pathways for start in pathway.starts]
+    for pathway in pathways:
+        for needs in needs_of_pathway(pathway):
+            windows += [need.within for need in flat(needs) if isinstance(need, AtLeast) and need.within]
+    return max((nominal_length(within) for within in windows), default=timedelta())
 
 
 def watched(practice: Practice) -> frozenset[str]:

@@ -6,47 +6,104 @@ from the record as written yields decisions with nothing to write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.domain import escalate as ladders
 from service.domain import plan as follow_ups
-from service.domain.begin import begin, candidates
-from service.domain.enrolment import Enrolment, Variance
+from service.domain.alongside import Alongside, borrowed, with_accountable_lead
+from service.domain.begin import beginnings
+from service.domain.ending import end_was_taken_back, ended_because, taken_up_again
+from service.domain.enrolment import Enrolment
 from service.domain.evidence import EscalationSeen, FollowUp, PersonRecord, Roster, RungSeen, Situation
 from service.domain.foresee import as_written, is_same_evidence
 from service.domain.intents import ChangeFollowUp, Decision
-from service.domain.owners import known_holder, resolve_owner
 from service.domain.pathway import Pathway
 from service.domain.place import Placement, place, stage_named
+from service.domain.places import Places, allocate, give_back, with_taken
 from service.domain.planned import Plan
 from service.domain.standing import CUT_OFF
 from service.domain.view import View, view_of
-from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference, RoleId, VarianceKind
+from service.domain.vocabulary import RUNNING_PLAN, PathwayId, PlanStatus, Reference, RoleId
+from service.domain.wanted import unowned_variances, wanted
 
 
 def decide_all(pathways: Sequence[Pathway], record: PersonRecord, now: datetime) -> tuple[Decision, ...]:
     """One Decision per running enrolment and per enrolment that must begin, over all pathways."""
-    decisions: list[Decision] = []
-    for pathway in pathways:
-        decisions.extend(decide(pathway, enrolment, record, now) for enrolment in _running(pathway, record))
-        if pathway.status == "active" and not _person_ended(record):
-            decisions.extend(
-                decide(pathway, begin(pathway, candidate, record), record, now)
-                for candidate in candidates(pathway, record, now)
-            )
-    return tuple(decisions)
+    known = {pathway.id: pathway for pathway in pathways}
+    alongside = Alongside(pathways=known, enrolments=record.enrolments, follow_ups=record.follow_ups)
+    begun = beginnings(pathways, record, now, alongside)
+    alongside = replace(alongside, enrolments=(*record.enrolments, *begun))
+    work = [*(e for e in record.enrolments if _goes_on(e, record, alongside)), *begun]
+    decisions = _together(known, work, record, now, alongside)
+    order = {pathway.id: place for place, pathway in enumerate(pathways)}
+    return tuple(sorted(decisions, key=lambda d: order[d.enrolment.pathway]))
 
 
-def decide(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: datetime) -> Decision:
-    """What should be written for one enrolment (on the record already, or made by `begin`)."""
+def _goes_on(enrolment: Enrolment, record: PersonRecord, alongside: Alongside) -> bool:
+    if enrolment.pathway not in alongside.pathways:
+        return False
+    return enrolment.status in RUNNING_PLAN or end_was_taken_back(enrolment, record, alongside)
+
+
+def _together(
+    known: Mapping[PathwayId, Pathway],
+    work: Sequence[Enrolment],
+    record: PersonRecord,
+    now: datetime,
+    alongside: Alongside,
+) -> list[Decision]:
+    """All enrolments of one person: each sees what those before it leave. Whatever ends goes first, so that the others
+    ask at once for what it asked for.
+    """
+    ending = {e.identifier for e in work if ended_because(e, record, alongside)}
+    while True:
+        turns = sorted(work, key=lambda e: _turn(e, known[e.pathway], ending))
+        decisions = _in_turn(known, turns, record, now, alongside)
+        ended = {d.enrolment.identifier for d in decisions if d.enrolment.status not in RUNNING_PLAN}
+        if len(work) == 1 or ended <= ending:
+            return with_accountable_lead(decisions, known)
+        ending |= ended
+
+
+def _in_turn(
+    known: Mapping[PathwayId, Pathway],
+    turns: Sequence[Enrolment],
+    record: PersonRecord,
+    now: datetime,
+    alongside: Alongside,
+) -> list[Decision]:
+    decisions = []
+    for enrolment in turns:
+        decision = decide(known[enrolment.pathway], enrolment, record, now, alongside)
+        alongside = alongside.after(decision) if len(turns) > 1 else alongside
+        decisions.append(decision)
+    return decisions
+
+
+def _turn(enrolment: Enrolment, pathway: Pathway, ending: set[str]) -> tuple[bool, int, datetime, str]:
+    is_ending = enrolment.identifier in ending
+    return not is_ending, -pathway.precedence, enrolment.started_at, enrolment.identifier
+
+
+def decide(
+    pathway: Pathway,
+    enrolment: Enrolment,
+    record: PersonRecord,
+    now: datetime,
+    alongside: Alongside | None = None,
+) -> Decision:
+    """What should be written for one enrolment (on the record already, or made by `begin`).
+
+    `alongside`: the person's other pathways; without it, the enrolment is decided as if there were none.
+    """
     before = enrolment
+    alongside = alongside or Alongside()
     if enrolment.status not in RUNNING_PLAN:
-        enrolment = _taken_up_again(enrolment, now)
-    situation = Situation(now=now, anchor=enrolment.anchor, started_at=enrolment.started_at)
-    view = view_of(pathway, enrolment.identifier, situation, record, enrolment.history)
-    ended = _ended_because(enrolment, record)
+        enrolment = taken_up_again(enrolment, now)
+    view = _view(pathway, enrolment, record, now, alongside)
+    ended = ended_because(enrolment, record, alongside)
     if ended:
         return _end(view, enrolment, record, placement=None, status=PlanStatus.REVOKED, because=ended)
     placement = place(view)
@@ -59,64 +116,38 @@ def decide(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: da
     return _go_on(view, enrolment, record, placement, before)
 
 
-def _running(pathway: Pathway, record: PersonRecord) -> list[Enrolment]:
-    mine = [e for e in record.enrolments if e.pathway == pathway.id]
-    return [e for e in mine if e.status in RUNNING_PLAN or _end_was_taken_back(e, record)]
-
-
-def _end_was_taken_back(enrolment: Enrolment, record: PersonRecord) -> bool:
-    """We ended it early for a reason of the record (death, a void anchor), and the record no longer says so.
-
-    A CarePlan that people revoked, or whose anchor is not to be seen, stays as it is.
-    """
-    if enrolment.status is not PlanStatus.REVOKED or not enrolment.ended_reason:
-        return False
-    is_there = any(fact.reference == enrolment.anchor for fact in record.facts)
-    return is_there and not _ended_because(enrolment, record)
-
-
-def _taken_up_again(enrolment: Enrolment, now: datetime) -> Enrolment:
-    reason = f"it had ended because {enrolment.ended_reason}; the record was corrected, so it goes on"
-    corrected = Variance(
-        kind=VarianceKind.ENDED_EARLY, subject=f"revision-{enrolment.revision}", at=now, reason=reason
+def _view(
+    pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: datetime, alongside: Alongside
+) -> View:
+    situation = Situation(now=now, anchor=enrolment.anchor, started_at=enrolment.started_at)
+    shared = borrowed(pathway, enrolment, alongside)
+    view = view_of(
+        pathway, enrolment.identifier, situation, record, enrolment.history, borrowed=shared or None
     )
-    variances = (*enrolment.variances, corrected)
-    return replace(enrolment, status=PlanStatus.ACTIVE, ended_reason="", variances=variances)
-
-
-def _person_ended(record: PersonRecord) -> bool:
-    return record.deceased_at is not None
-
-
-def _ended_because(enrolment: Enrolment, record: PersonRecord) -> str:
-    if record.deceased_at is not None:
-        return "the person has died"
-    if enrolment.anchor in record.gone:
-        return "the resource that began this pathway was deleted from the record"
-    anchor = next((fact for fact in record.facts if fact.reference == enrolment.anchor), None)
-    if anchor is not None and anchor.void:
-        return "the resource that began this pathway was cancelled or entered in error"
-    return ""
+    return replace(view, enrolments=alongside.enrolments or view.enrolments)
 
 
 def _go_on(
     view: View, enrolment: Enrolment, record: PersonRecord, placement: Placement, before: Enrolment
 ) -> Decision:
     work = _work(view, enrolment, record.roster, placement)
-    variances = (*work.made.variances, *_unowned(view, work.unowned))
-    wanted = _wanted(view, enrolment, record.roster, work.placement, variances, work.made)
+    variances = (*work.made.variances, *unowned_variances(view, work.unowned))
+    after = wanted(view, enrolment, record.roster, work.placement, variances, work.made, work.places.queues)
+    wake_at = (*work.made.wake_at, *work.raised.wake_at, *work.places.wake_at)
+    lapses = (at for at in view.notes.lapses if at > view.now)
     return _decision(
         view,
         before,
-        wanted,
+        after,
         Decision(
-            enrolment=wanted,
+            enrolment=after,
             write_enrolment=False,
             open=work.made.open,
             changes=_merged((*work.made.changes, *work.raised.changes)),
             escalations=work.raised.plans,
             rungs=work.raised.rungs,
-            next_due_at=min((*work.made.wake_at, *work.raised.wake_at), default=None),
+            taken=work.places.taken,
+            next_due_at=min((*wake_at, *lapses), default=None),
             rules=(*work.made.rules, *work.raised.rules),
         ),
     )
@@ -130,6 +161,7 @@ class _Work:
     made: Plan
     unowned: tuple[RoleId, ...]
     raised: ladders.Escalations
+    places: Places
 
 
 def _work(view: View, enrolment: Enrolment, roster: Roster, placement: Placement) -> _Work:
@@ -139,8 +171,8 @@ def _work(view: View, enrolment: Enrolment, roster: Roster, placement: Placement
     """
     work = _work_once(view, roster, placement)
     for _ in view.pathway.stages:
-        written = as_written(view, work.made, work.raised)
-        if work.placement is placement and is_same_evidence(view, written):
+        written = with_taken(as_written(view, work.made, work.raised), work.places)
+        if work.placement is placement and not work.places.taken and is_same_evidence(view, written):
             break
         foreseen = place(replace(written, history=enrolment.history))
         if foreseen == work.placement or stage_named(view.pathway, foreseen.stage).final:
@@ -152,9 +184,10 @@ def _work(view: View, enrolment: Enrolment, roster: Roster, placement: Placement
 def _work_once(view: View, roster: Roster, placement: Placement) -> _Work:
     view = replace(view, history=placement.history)
     made = follow_ups.plan(view, placement, roster)
+    places = allocate(view, made)
     unowned = follow_ups.unowned_roles(view, made, roster)
     raised = ladders.escalate(view, made.standings, unowned, roster)
-    return _Work(placement=placement, made=made, unowned=unowned, raised=raised)
+    return _Work(placement=placement, made=made, unowned=unowned, raised=raised, places=places)
 
 
 def _end(
@@ -172,20 +205,22 @@ def _end(
     kept = _responses(closed.changes)
     finished = follow_ups.close_all(view, reason)
     changes = tuple(change for change in finished.changes if change.identifier not in kept)
-    wanted = replace(
-        _wanted(view, enrolment, record.roster, placement, finished.variances, None),
+    after = replace(
+        wanted(view, enrolment, record.roster, placement, finished.variances, None),
         status=status,
         ended_reason=because,
+        queues=(),
     )
     return _decision(
         view,
         enrolment,
-        wanted,
+        after,
         Decision(
-            enrolment=wanted,
+            enrolment=after,
             write_enrolment=False,
             changes=(*changes, *closed.changes),
             escalations=closed.plans,
+            freed=give_back(view),
             rules=(reason, *finished.rules, *closed.rules),
         ),
     )
@@ -193,54 +228,6 @@ def _end(
 
 def _responses(changes: Iterable[ChangeFollowUp]) -> frozenset[str]:
     return frozenset(change.identifier for change in changes)
-
-
-def _wanted(
-    view: View,
-    enrolment: Enrolment,
-    roster: Roster,
-    placement: Placement | None,
-    variances: tuple[Variance, ...],
-    made: Plan | None,
-) -> Enrolment:
-    """The enrolment as it should stand in the record, but for its revision."""
-    opened = tuple(o.identifier for o in made.open) if made else ()
-    activities = tuple(sorted({f.identifier for f in view.follow_ups} | set(opened)))
-    lead = (
-        known_holder(enrolment.lead, roster)
-        if enrolment.lead
-        else resolve_owner(view.pathway.lead, roster).holder
-    )
-    wanted = replace(enrolment, activities=activities, lead=lead.reference)
-    wanted = replace(wanted, lead_display=enrolment.lead_display or lead.display)
-    if placement is None:
-        return replace(wanted, variances=_add_variances(enrolment.variances, variances))
-    return replace(
-        wanted,
-        stage=placement.stage,
-        reached=placement.reached,
-        history=placement.history,
-        unmet_gates=placement.unmet_gates,
-        missing=placement.missing,
-        variances=_add_variances(enrolment.variances, (*placement.variances, *variances)),
-    )
-
-
-def _add_variances(known: tuple[Variance, ...], new: tuple[Variance, ...]) -> tuple[Variance, ...]:
-    """A variance is kept as it was first recorded; each kind and subject once."""
-    kept = {(v.kind, v.subject): v for v in (*new[::-1], *known[::-1])}
-    return tuple(sorted(kept.values(), key=lambda v: (v.at, v.kind, v.subject)))
-
-
-def _unowned(view: View, roles: Iterable[RoleId]) -> Iterator[Variance]:
-    for role in roles:
-        title = view.pathway.role_titles.get(role, str(role))
-        yield Variance(
-            kind=VarianceKind.UNOWNED,
-            subject=str(role),
-            at=view.now,
-            reason=f"nobody is named as {title}; the accountable person holds these follow-ups",
-        )
 
 
 def _merged(changes: tuple[ChangeFollowUp, ...]) -> tuple[ChangeFollowUp, ...]:
@@ -258,14 +245,15 @@ def _both(first: ChangeFollowUp, second: ChangeFollowUp) -> ChangeFollowUp:
     return ChangeFollowUp(**{**vars(first), **newer, "because": because})
 
 
-def _decision(view: View, before: Enrolment, wanted: Enrolment, draft: Decision) -> Decision:
+def _decision(view: View, before: Enrolment, after: Enrolment, draft: Decision) -> Decision:
     """Complete a draft: is there anything to write, under which revision, and what was seen."""
-    write = before.reference is None or wanted != before or not draft.is_settled
+    write = before.reference is None or after != before or not draft.is_settled
     revision = before.revision + 1 if write else before.revision
     return replace(
         draft,
-        enrolment=replace(wanted, revision=revision),
+        enrolment=replace(after, revision=revision),
         write_enrolment=write,
+        unread=frozenset(view.notes.unread),
         seen=_seen(view, before),
     )
 

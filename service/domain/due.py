@@ -74,6 +74,14 @@ def due_at(start_at: datetime, within: Within, calendar: WorkingCalendar) -> dat
     return ends_at.astimezone(timezone(ends_at.utcoffset() or timedelta()))
 
 
+def nominal_length(within: Within) -> timedelta:
+    """About how long that is at the most, for deciding how far back to read; due times are computed on a calendar."""
+    days = {Unit.DAYS: 1, Unit.WEEKS: 7, Unit.WORKING_DAYS: 3, Unit.WORKING_HOURS: 1}
+    if within.unit in days:
+        return timedelta(days=within.count * days[within.unit] + 1)
+    return timedelta(**{within.unit.value: within.count})
+
+
 def elapsed(start_at: datetime, length: timedelta) -> datetime:
     """`length` of elapsed time after `start_at`. Adding to a zoned datetime would move the wall clock instead."""
     return (start_at.astimezone(UTC) + length).astimezone(start_at.tzinfo)

@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.domain.enrolment import Enrolment
-from service.domain.evidence import Holder
+from service.domain.evidence import FollowUp, Holder
 from service.domain.follow_up_task import FollowUpTask
-from service.domain.vocabulary import Cause, FollowUpStatus, PlanStatus, Priority, Reference, RoleId, TaskId
+from service.domain.vocabulary import (
+    CapacityId,
+    Cause,
+    FollowUpStatus,
+    PlanStatus,
+    Priority,
+    Reference,
+    RoleId,
+    TaskId,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +38,25 @@ class OpenFollowUp:
     timeliness: str
     because: str
     """The rule that asked for it, in words."""
+
+    @property
+    def follow_up(self) -> FollowUp:
+        """As it will read on the record."""
+        return FollowUp(
+            identifier=self.identifier,
+            task=self.task.id,
+            occurrence=self.occurrence,
+            reference=None,
+            version="",
+            status=FollowUpStatus.REQUESTED,
+            owner=self.owner.reference,
+            opened_at=self.opened_at,
+            changed_at=self.opened_at,
+            accept_by=self.accept_by,
+            complete_by=self.complete_by,
+            priority=self.priority,
+            timeliness=self.timeliness,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +121,27 @@ class KeepEscalation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakePlace:
+    """Give a free reserved place (Slot) to an enrolment; fenced by `version`, so that nobody else gets it too."""
+
+    capacity: CapacityId
+    reference: Reference
+    version: str
+    holder: str
+    """Identifier of the enrolment."""
+    taken_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreePlace:
+    """Give a reserved place back, so that the next in the queue can have it; fenced by `version`."""
+
+    capacity: CapacityId
+    reference: Reference
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """The result of deciding once about one enrolment; replays to equality from the same evidence and instant."""
 
@@ -104,6 +153,10 @@ class Decision:
     changes: tuple[ChangeFollowUp, ...] = ()
     escalations: tuple[KeepEscalation, ...] = ()
     rungs: tuple[RaiseRung, ...] = ()
+    taken: tuple[TakePlace, ...] = ()
+    freed: tuple[FreePlace, ...] = ()
+    unread: frozenset[CapacityId] = frozenset()
+    """Reserved capacities of this pathway that were asked about and have not been read; decide again with them."""
     next_due_at: datetime | None = None
     seen: tuple[tuple[Reference, str], ...] = ()
     """(reference, version) of every resource that spoke."""
@@ -113,4 +166,7 @@ class Decision:
     @property
     def is_settled(self) -> bool:
         """Nothing to write: the record already says what should be."""
-        return not (self.write_enrolment or self.open or self.changes or self.escalations or self.rungs)
+        places = self.taken or self.freed
+        return not (
+            self.write_enrolment or self.open or self.changes or self.escalations or self.rungs or places
+        )

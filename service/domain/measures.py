@@ -5,16 +5,17 @@ Local measures. Windows modelled on a public measure are not a certified calcula
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.domain.alongside import SUPERSEDED, Alongside, borrowed
 from service.domain.enrolment import Enrolment
 from service.domain.evidence import PersonRecord, Situation
 from service.domain.needs import Needs
 from service.domain.pathway import Measure, Pathway
 from service.domain.view import View, view_of
-from service.domain.vocabulary import MeasureId, PlanStatus
+from service.domain.vocabulary import MeasureId, PathwayId, PlanStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,26 +36,48 @@ class MeasureCount:
         return len(self.numerator) / len(self.denominator) if self.denominator else None
 
 
-def count(pathway: Pathway, people: Iterable[PersonRecord], now: datetime) -> tuple[MeasureCount, ...]:
-    """Every measure of a pathway over the enrolments of these people."""
+def count(
+    pathway: Pathway,
+    people: Iterable[PersonRecord],
+    now: datetime,
+    pathways: Mapping[PathwayId, Pathway] | None = None,
+) -> tuple[MeasureCount, ...]:
+    """Every measure of a pathway over the enrolments of these people.
+
+    `pathways`: the others, whose follow-ups may have served a purpose of this one.
+    """
+    known = pathways or {pathway.id: pathway}
     views = [
-        _view(pathway, enrolment, record, now) for record in people for enrolment in _of(pathway, record)
+        _view(pathway, enrolment, record, now, known)
+        for record in people
+        for enrolment in _of(pathway, record)
     ]
     return tuple(_count_one(measure, views) for measure in pathway.measures)
 
 
 def _of(pathway: Pathway, record: PersonRecord) -> list[Enrolment]:
-    """Enrolments of this pathway; those entered in error were never any."""
+    """Enrolments of this pathway; those entered in error were never any, and of those that another pathway took over
+    that one's measures tell.
+    """
+    mine = [e for e in record.enrolments if e.pathway == pathway.id]
     return [
         e
-        for e in record.enrolments
-        if e.pathway == pathway.id and e.status is not PlanStatus.ENTERED_IN_ERROR
+        for e in mine
+        if e.status is not PlanStatus.ENTERED_IN_ERROR and not e.ended_reason.startswith(SUPERSEDED)
     ]
 
 
-def _view(pathway: Pathway, enrolment: Enrolment, record: PersonRecord, now: datetime) -> View:
+def _view(
+    pathway: Pathway,
+    enrolment: Enrolment,
+    record: PersonRecord,
+    now: datetime,
+    pathways: Mapping[PathwayId, Pathway],
+) -> View:
     situation = Situation(now=now, anchor=enrolment.anchor, started_at=enrolment.started_at)
-    return view_of(pathway, enrolment.identifier, situation, record, enrolment.history)
+    others = Alongside(pathways=pathways, enrolments=record.enrolments, follow_ups=record.follow_ups)
+    shared = borrowed(pathway, enrolment, others)
+    return view_of(pathway, enrolment.identifier, situation, record, enrolment.history, borrowed=shared)
 
 
 def _count_one(measure: Measure, views: list[View]) -> MeasureCount:

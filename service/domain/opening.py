@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from service.domain.asked import chosen, owner_of
@@ -129,23 +130,8 @@ def _open(
     accept_by = view.due(opened_at, template.accept_within)
     if opened_at < complete_by < accept_by:
         accept_by = complete_by
-    follow_up = FollowUp(
-        identifier=f"{view.identifier}/{template.id}/{occurrence}",
-        task=template.id,
-        occurrence=occurrence,
-        reference=None,
-        version="",
-        status=FollowUpStatus.REQUESTED,
-        owner=ownership.holder.reference,
-        opened_at=opened_at,
-        changed_at=opened_at,
-        accept_by=accept_by,
-        complete_by=complete_by,
-        priority=template.priority,
-        timeliness=None,
-    )
     opened = OpenFollowUp(
-        identifier=follow_up.identifier,
+        identifier=f"{view.identifier}/{template.id}/{occurrence}",
         task=template,
         occurrence=occurrence,
         owner=ownership.holder,
@@ -155,9 +141,12 @@ def _open(
         accept_by=accept_by,
         complete_by=complete_by,
         priority=template.priority,
-        timeliness=timeliness(follow_up, view.now).value,
+        timeliness="",
         because=because,
     )
+    opened = replace(opened, timeliness=timeliness(opened.follow_up, view.now).value)
+    # What is being opened has not been read, so it stands without a mark of its timeliness.
+    follow_up = replace(opened.follow_up, timeliness=None)
     return Plan(
         open=(opened,),
         standings=standings_of(template, [follow_up], None, latest=True),

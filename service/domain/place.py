@@ -47,6 +47,7 @@ def place(view: View) -> Placement:
     """Move through the stages as far as evidence and gates allow, starting from `view.history`."""
     holding: list[GateId] = []
     variances: list[Variance] = []
+    view = _entered_again(view)
     for target in _stages_after(view):
         if _is_final(view.pathway, view.history[-1].stage):
             break
@@ -67,16 +68,39 @@ def place(view: View) -> Placement:
 
 def missing_fields(view: View) -> tuple[FieldId, ...]:
     """Required fields of which the record says nothing yet, in the order of the pathway file."""
-    return tuple(f.id for f in view.pathway.required if not view.is_met((OnField(field=f.id),)))
+    return tuple(f.id for f in view.pathway.required if not view.whole.is_met((OnField(field=f.id),)))
 
 
 def stage_named(pathway: Pathway, stage: StageId) -> Stage:
-    return next(s for s in pathway.stages if s.id == stage)
+    return pathway.stages[pathway.positions[stage]]
 
 
 def position(pathway: Pathway, stage: StageId) -> int:
     """The place of a stage in the order of the file, from 0."""
-    return next(i for i, s in enumerate(pathway.stages) if s.id == stage)
+    return pathway.positions[stage]
+
+
+def _entered_again(view: View) -> View:
+    """Back to a stage that repeats, when newer evidence asks for it; then only what comes after that counts on the way.
+
+    Of stages that repeat one after the other, the first is where another passage begins.
+    """
+    pathway = view.pathway
+    here = position(pathway, view.history[-1].stage)
+    view = _during(view)
+    for place, stage in enumerate(pathway.stages[:here] if pathway.repeats else ()):
+        if not stage.repeats or (place and pathway.stages[place - 1].repeats) or pathway.stages[here].final:
+            continue
+        left_at = view.history[-1].entered_at
+        newer = [at for at in replace(view, since=left_at).times(stage.enter) if at > left_at]
+        if newer:
+            entry = StageEntry(stage=stage.id, entered_at=min(newer))
+            return _during(replace(view, history=(*view.history, entry)))
+    return view
+
+
+def _during(view: View) -> View:
+    return view.during(stage_named(view.pathway, view.history[-1].stage))
 
 
 def _is_final(pathway: Pathway, stage: StageId) -> bool:
@@ -134,7 +158,8 @@ def _gates_ahead(view: View) -> list[Gate]:
 
 
 def _applicable(view: View) -> Iterable[Gate]:
-    return (gate for gate in view.pathway.gates if not gate.applies_when or view.is_met(gate.applies_when))
+    whole = view.whole
+    return (gate for gate in view.pathway.gates if not gate.applies_when or whole.is_met(gate.applies_when))
 
 
 def _fulfilled_at(view: View, gate: Gate) -> datetime | None:

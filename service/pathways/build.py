@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from service.domain.follow_up_task import DueIn, FollowUpTask
-from service.domain.needs import InRecord, Needs
+from service.domain.due import Within
+from service.domain.follow_up_task import Choice, FollowUpTask, Option, Series
+from service.domain.needs import InRecord, flat
 from service.domain.pathway import (
+    Capacity,
     Criterion,
     Gate,
+    Handover,
     IfUnmet,
     Ladder,
     LadderRung,
     Measure,
+    Once,
     Pathway,
     RequiredField,
     Stage,
+    needs_of_pathway,
 )
 from service.domain.vocabulary import (
+    CapacityId,
     FieldId,
     GateId,
     LadderId,
@@ -30,13 +38,16 @@ from service.domain.vocabulary import (
 )
 from service.pathways.conditions import Conditions, anchor_kinds
 from service.pathways.schema import (
-    DuePart,
+    ByLevel,
+    CapacityPart,
     GatePart,
+    HandoverPart,
     LadderPart,
     MeasurePart,
     PathwayFile,
     RequiredPart,
     RungPart,
+    SeriesPart,
     StagePart,
     TaskPart,
 )
@@ -48,7 +59,8 @@ UNOWNED = LadderId("unowned")
 
 def build(read: PathwayFile, shared: Shared, compiler: PathCompiler) -> Pathway:
     """The pathway as the domain decides with it."""
-    conditions = Conditions(compiler, shared, anchor_kinds(read.starts))
+    dataset = tuple(FieldId(part.id) for part in read.required if not part.where_available)
+    conditions = Conditions(compiler, shared, anchor_kinds(read.starts), dataset)
     ladders = {LadderId(name): _ladder(name, part) for name, part in read.escalations.items()}
     starts = tuple(conditions.start(part) for part in read.starts)
     stages = tuple(_stage(part, conditions) for part in read.stages)
@@ -61,17 +73,21 @@ def build(read: PathwayFile, shared: Shared, compiler: PathCompiler) -> Pathway:
         )
         for name, levels in read.criteria.items()
     }
-    asked = [c for start in starts for c in (start.condition, *start.unless, *start.also)]
-    asked += [start.clock_of for start in starts if start.clock_of is not None]
-    for needs in _all_needs(stages, required, gates, measures, tuple(criteria.values())):
-        asked += [need.condition for need in needs if isinstance(need, InRecord)]
-    kinds = {kind for condition in asked for kind in (condition.kind, *condition.looks_at)}
-    return Pathway(
+    lead, lead_by = _lead(read.lead)
+    pathway = Pathway(
         id=PathwayId(read.pathway),
         title=read.title,
         version=read.version,
         status=read.status,
-        lead=RoleId(read.lead),
+        lead=lead,
+        lead_by=lead_by,
+        handover=_handover(read.lead, conditions),
+        once=Once(read.once),
+        excludes=frozenset(PathwayId(name) for name in read.excludes),
+        supersedes=frozenset(PathwayId(name) for name in read.supersedes),
+        precedence=read.precedence or 0,
+        capacities={CapacityId(name): _capacity(name, part, shared) for name, part in read.capacity.items()},
+        sender_of=conditions.sender(),
         calendar=shared.calendars[read.calendar],
         starts=starts,
         stages=stages,
@@ -84,29 +100,59 @@ def build(read: PathwayFile, shared: Shared, compiler: PathCompiler) -> Pathway:
         steward=read.governance.steward,
         sources=dict(read.governance.sources),
         role_titles={role.id: role.title for role in shared.roles.values()},
-        resource_types=frozenset(kinds),
     )
+    return _with_types(pathway)
 
 
-def _all_needs(
-    stages: tuple[Stage, ...],
-    required: tuple[RequiredField, ...],
-    gates: tuple[Gate, ...],
-    measures: tuple[Measure, ...],
-    criteria: tuple[Criterion, ...],
-) -> Iterator[Needs]:
-    for stage in stages:
-        yield stage.enter
-        for task in stage.tasks:
-            yield from (task.opens_when, task.done_when)
-    for one in required:
-        yield one.needs
-    for gate in gates:
-        yield from (gate.needs, gate.applies_when)
-    for measure in measures:
-        yield from (measure.denominator, measure.exclusion, measure.numerator)
-    for criterion in criteria:
-        yield from (needs for _, needs in criterion.levels)
+def _with_types(pathway: Pathway) -> Pathway:
+    """The pathway with every resource type that it asks about."""
+    asked = [
+        need.condition
+        for needs in needs_of_pathway(pathway)
+        for need in flat(needs)
+        if isinstance(need, InRecord)
+    ]
+    for start in pathway.starts:
+        asked += [start.condition] if start.condition else []
+        asked += [*start.unless, *start.also, *([start.clock_of] if start.clock_of else [])]
+    kinds = {kind for condition in asked for kind in (condition.kind, *condition.looks_at)}
+    return replace(pathway, resource_types=frozenset(kinds))
+
+
+def _lead(part: Any) -> tuple[RoleId, Choice[RoleId] | None]:
+    role = part.role if isinstance(part, HandoverPart) else part
+    choice = _choice(role, RoleId)
+    return choice.otherwise, (choice if choice.criterion else None)
+
+
+def _handover(part: Any, conditions: Conditions) -> Handover | None:
+    if not isinstance(part, HandoverPart):
+        return None
+    return Handover(until=conditions.needs(part.until), then=TaskId(part.then.task))
+
+
+def _choice(part: Any, meaning: Callable[[Any], Option]) -> Choice[Option]:
+    """One thing, or one for each level."""
+    if not isinstance(part, ByLevel):
+        return Choice(otherwise=meaning(part))
+    by_level = {level: meaning(value) for level, value in part.levels.items()}
+    return Choice(otherwise=meaning(part.otherwise), criterion=part.by, by_level=by_level)  # type: ignore[attr-defined]
+
+
+def _by_level(choice: Choice[Option]) -> Choice[Option] | None:
+    return choice if choice.criterion else None
+
+
+def _capacity(name: str, part: CapacityPart, shared: Shared) -> Capacity:
+    includes = shared.terminology.matchers[part.schedules].composition.include
+    return Capacity(
+        id=CapacityId(name),
+        title=part.title,
+        request=TaskId(part.request),
+        service_types=tuple((i.system or "", code) for i in includes for code in sorted(i.codes)),
+        count=part.count,
+        why=part.why,
+    )
 
 
 def _stage(part: StagePart, conditions: Conditions) -> Stage:
@@ -116,19 +162,31 @@ def _stage(part: StagePart, conditions: Conditions) -> Stage:
         enter=conditions.needs(part.enter),
         tasks=tuple(_task(task, conditions) for task in part.tasks),
         final=part.final,
+        repeats=part.repeats,
     )
 
 
 def _task(part: TaskPart, conditions: Conditions) -> FollowUpTask:
+    owner = _choice(part.owner or part.asks, RoleId)
+    accept_within: Choice[Within] = _choice(part.accept_within, _as_it_is)
+    priority = _choice(part.priority, Priority)
     return FollowUpTask(
         id=TaskId(part.id),
         title=part.title,
         ask=part.ask,
-        owner=RoleId(part.owner),
-        accept_within=part.accept_within,
-        due_in=_due_in(part),
+        owner=owner.otherwise,
+        owner_by=_by_level(owner),
+        accept_within=accept_within.otherwise,
+        accept_within_by=_by_level(accept_within),
+        due_in=_choice(part.due_in, _as_it_is),
         clock=part.clock,
-        priority=Priority(part.priority),
+        priority=priority.otherwise,
+        priority_by=_by_level(priority),
+        asks_sender=part.asks is not None,
+        series=_series(part, conditions),
+        again_while=conditions.needs(part.again_while),
+        not_needed_when=conditions.needs(part.not_needed_when),
+        purpose=part.purpose or "",
         opens_when=conditions.needs(part.opens_when),
         opens_after=part.opens_after,
         done_when=conditions.needs(part.done_when),
@@ -140,12 +198,16 @@ def _task(part: TaskPart, conditions: Conditions) -> FollowUpTask:
     )
 
 
-def _due_in(part: TaskPart) -> DueIn:
-    if isinstance(part.due_in, DuePart):
-        return DueIn(
-            otherwise=part.due_in.otherwise, criterion=part.due_in.by, by_level=dict(part.due_in.levels)
-        )
-    return DueIn(otherwise=part.due_in)
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _series(part: TaskPart, conditions: Conditions) -> Series | None:
+    if part.series is None:
+        return None
+    if isinstance(part.series, SeriesPart):
+        return Series(every=part.series.every, until=conditions.needs(part.series.until))
+    return Series(steps=tuple(part.series))
 
 
 def _required(part: RequiredPart, conditions: Conditions) -> RequiredField:
@@ -198,5 +260,6 @@ def _measure(part: MeasurePart, conditions: Conditions) -> Measure:
         numerator=conditions.needs(part.numerator),
         within=part.within,
         same_day_counts=part.same_day == "counts",
+        assurance=part.assurance or "",
         why=part.why,
     )

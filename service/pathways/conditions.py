@@ -11,29 +11,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from service.domain.evidence import Condition, Fact, Situation
-from service.domain.needs import (
-    EscalationState,
-    InRecord,
-    Need,
-    Needs,
-    OnEscalation,
-    OnField,
-    OnStage,
-    OnTask,
-    TaskState,
-)
+from service.domain.needs import AllOf, AtLeast, InRecord, Need, Needs, NoneOf
 from service.domain.pathway import Start
-from service.domain.vocabulary import FieldId, Reference, StageId, TaskId
-from service.pathways.rows import (
-    ANCHOR_ITSELF,
-    ANY_OTHER,
-    AlsoRow,
-    EscalationRow,
-    RecordedRow,
-    RecordRow,
-    StageRow,
-    TaskRow,
-)
+from service.domain.vocabulary import FieldId, Reference
+from service.pathways.plain_rows import counts_ever, plain_need, record_rows
+from service.pathways.rows import ANCHOR_ITSELF, ANY_OTHER, AllRow, AlsoRow, AtLeastRow, NoneRow, RecordRow
 from service.pathways.schema import StartPart
 from service.pathways.site_files import AtSite, Shared
 from service.ports import PathCompiler, PathFaultError, Resource
@@ -41,6 +23,9 @@ from service.ports import PathCompiler, PathFaultError, Resource
 Holds = Callable[[Fact, Situation], bool]
 AT_SITE_KIND = "Encounter"
 AT_SITE_PATHS = ("serviceProvider", "location.location")
+SENT_BY = "requester"
+PEOPLE = frozenset({"Practitioner", "PractitionerRole"})
+"""Who can own a follow-up; an Organization is asked through the accountable person."""
 CLOCK_KIND, CLOCK_OVER = "Encounter", "status = 'finished'"
 """What is anchored on an Encounter but is none itself (a request) counts from the Encounter's own end, once it has one."""
 
@@ -59,36 +44,50 @@ class Conditions:
     """Compiles rows with one compiler and the value sets of one site.
 
     `anchor_kinds`: the resource types that enrolments may be anchored on, for paths that lead away from the anchor.
+    `complete`: the required fields that make up the whole minimum dataset.
     """
 
     def __init__(
-        self, compiler: PathCompiler, shared: Shared, anchor_kinds: frozenset[str] = frozenset()
+        self,
+        compiler: PathCompiler,
+        shared: Shared,
+        anchor_kinds: frozenset[str] = frozenset(),
+        complete: tuple[FieldId, ...] = (),
     ) -> None:
         self.compiler = compiler
         self.shared = shared
         self.anchor_kinds = anchor_kinds
+        self.complete = complete
 
-    def needs(self, rows: list[Any] | None) -> Needs:
-        """Any-of; None or empty rows make the empty tuple."""
-        return tuple(self._need(row) for row in rows or ())
+    def needs(self, rows: list[Any] | None, *, windowed: bool = False) -> Needs:
+        """Any-of; None or empty rows make the empty tuple. `windowed`: a window around them says which count."""
+        return tuple(self._need(row, windowed=windowed) for row in rows or ())
 
-    def _need(self, row: Any) -> Need:
+    def _need(self, row: Any, *, windowed: bool) -> Need:
         match row:
-            case TaskRow():
-                return OnTask(task=TaskId(row.task), state=TaskState(row.is_))
-            case RecordedRow():
-                return OnField(field=FieldId(row.recorded), says=tuple(row.says or ()))
-            case StageRow():
-                return OnStage(stage=StageId(row.stage))
-            case EscalationRow():
-                return OnEscalation(task=TaskId(row.escalation), state=EscalationState(row.is_))
             case RecordRow():
-                return InRecord(condition=self._record_row(row), ever=counts_ever(row))
+                return self._in_record(row, windowed=windowed)
+            case AtLeastRow():
+                rows = self.needs(row.of, windowed=windowed or row.within is not None)
+                return AtLeast(count=row.at_least, of=rows, within=row.within)
+            case AllRow():
+                return AllOf(of=self.needs(row.all, windowed=windowed))
+            case NoneRow():
+                return NoneOf(of=self.needs(row.none, windowed=windowed))
             case _:
-                raise TypeError("a row of a kind that the grammar does not have")
+                return plain_need(row, self.complete)
+
+    def _in_record(self, row: RecordRow, *, windowed: bool) -> InRecord:
+        return InRecord(
+            condition=self._record_row(row),
+            ever=counts_ever(row),
+            windowed=windowed and row.counts is None,
+        )
 
     def start(self, part: StartPart) -> Start:
-        """A start with its exceptions and its linked resources."""
+        """A start with its exceptions and its linked resources, or with its rule."""
+        if part.resource is None:
+            return Start(title=part.title, rule=self.needs(part.rule), within=part.within)
         return Start(
             title=part.title,
             condition=self.condition(part.resource, part, at_site=part.at_site),
@@ -202,10 +201,22 @@ class Conditions:
         paths = [self.compiler.references(path, kind) for path in AT_SITE_PATHS]
         return lambda fact, _: any(place in places for path in paths for place in path(fact.content))
 
+    def sender(self) -> Callable[[Fact], Reference | None]:
+        """Who sent the resource that an enrolment is anchored on: its `requester`, where it has one and that is a person."""
+        found = {
+            kind: paths for kind in self.anchor_kinds if (paths := self._references_or_none(SENT_BY, kind))
+        }
+
+        def sent_by(fact: Fact) -> Reference | None:
+            references = found[fact.kind](fact.content) if fact.kind in found else []
+            return next((each for each in references if each.partition("/")[0] in PEOPLE), None)
+
+        return sent_by
+
     def _anchor(self, part: StartPart) -> Callable[[Fact], Reference | None] | None:
         if part.anchor is None:
             return None
-        references = self.compiler.references(part.anchor, part.resource)
+        references = self.compiler.references(part.anchor, part.resource or "")
         return lambda fact: next(iter(references(fact.content)), None)
 
 
@@ -231,14 +242,8 @@ def _together_with(also: list[Condition]) -> Holds:
 
 def anchor_kinds(starts: list[StartPart]) -> frozenset[str]:
     """Resource types that enrolments of these starts are anchored on, as far as the file says."""
-    return frozenset(start.resource for start in starts if start.anchor is None)
-
-
-def counts_ever(row: RecordRow) -> bool:
-    """A row linked to the anchor counts whenever it happened, unless it says otherwise; others count since the start."""
-    if row.counts:
-        return row.counts == "ever"
-    return row.pointed_to_by is not None or row.linked_by not in {None, ANY_OTHER}
+    named = {start.resource for start in starts if start.anchor is None and start.resource is not None}
+    return frozenset(named | {row.resource for start in starts for row in record_rows(start.rule)})
 
 
 _LINKS = {ANCHOR_ITSELF: "linked by self", ANY_OTHER: "another one than began this pathway"}

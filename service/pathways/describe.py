@@ -5,15 +5,15 @@ Markdown with one Mermaid picture. Says only what the pathway says; no file, no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from service.domain.due import Within
-from service.domain.follow_up_task import DueIn, FollowUpTask
-from service.domain.needs import InRecord, Need, Needs, OnEscalation, OnField, OnStage, OnTask
-from service.domain.pathway import Gate, IfUnmet, Ladder, Pathway, Stage, Start
+from service.domain.follow_up_task import Choice, FollowUpTask, Option
+from service.domain.needs import Needs
+from service.domain.pathway import Gate, IfUnmet, Ladder, Once, Pathway, Stage, Start
 from service.domain.vocabulary import RoleId
 from service.pathways.library import Library
 from service.pathways.picture import stage_picture
+from service.pathways.said import SaidNeeds, words
 
 CLOCKS = {
     "start": "the start of the pathway",
@@ -31,35 +31,71 @@ def describe(pathway: Pathway, library: Library) -> str:
 class _Page:
     def __init__(self, pathway: Pathway, library: Library) -> None:
         self.pathway = pathway
-        self.value_sets = {name: matcher.title for name, matcher in library.value_sets.items()}
-        self.tasks = {task.id: task.title for stage in pathway.stages for task in stage.tasks}
-        self.stages = {stage.id: stage.title for stage in pathway.stages}
+        self.said = SaidNeeds(pathway, {name: m.title for name, m in library.value_sets.items()})
         self.fields = {one.id: one.title for one in pathway.required}
 
     def lines(self) -> Iterator[str]:
         p = self.pathway
         yield f"# {p.title}"
         yield ""
-        yield f"`{p.id}` version {p.version}, {p.status}. Steward: {p.steward}. Led by: {self._role(p.lead)}."
+        yield f"`{p.id}` version {p.version}, {p.status}. Steward: {p.steward}. Led by: {self._lead()}."
         yield ""
         yield from ("```mermaid", *stage_picture(p), "```", "")
         yield from ("## How it begins", "")
         for start in p.starts:
             yield from self._start(start)
+        yield from self._beside_others()
         yield ""
         for number, stage in enumerate(p.stages, start=1):
             yield from self._stage(number, stage)
+        yield from self._capacities()
         yield from self._required()
         yield from self._ladders()
         yield from self._measures()
         yield from self._sources()
 
+    def _lead(self) -> str:
+        p = self.pathway
+        lead = self._chosen(p.lead_by, self._role) if p.lead_by else self._role(p.lead)
+        if p.handover is None:
+            return lead
+        task = self.said.tasks.get(p.handover.then, p.handover.then)
+        until = f"{self._any(p.handover.until)}, and " if p.handover.until else ""
+        return f"{lead}, until {until}whoever is asked for '{task}' has accepted it"
+
+    def _beside_others(self) -> Iterator[str]:
+        p = self.pathway
+        if p.once is Once.PERSON:
+            yield "- One enrolment for each person at a time; after its end only newer evidence begins another."
+        if p.excludes:
+            yield f"- Does not begin while the person is on {_named(p.excludes)}."
+        if p.supersedes:
+            yield f"- Takes over from {_named(p.supersedes)}, which ends."
+
+    def _capacities(self) -> Iterator[str]:
+        for capacity in self.pathway.capacities.values():
+            asked = self.said.tasks.get(capacity.request, capacity.request)
+            yield f"## Reserved: {capacity.title}"
+            yield ""
+            yield (
+                f"Whoever has '{asked}' open waits in one queue: by priority, then in the order of asking. The places are the "
+                f"free Slots of the site's schedules; without such a schedule there are {capacity.count}. {self._why(capacity.why)}"
+            )
+            yield ""
+
+    def _chosen(self, choice: Choice[Option], said: Callable[[Option], str]) -> str:
+        if choice.criterion is None:
+            return said(choice.otherwise)
+        levels = ", ".join(f"{level}: {said(option)}" for level, option in choice.by_level.items())
+        return f"by {choice.criterion}: {levels}, otherwise {said(choice.otherwise)}"
+
     def _start(self, start: Start) -> Iterator[str]:
-        yield f"- **{start.title}**, at most {words(start.within)} ago: {self._text(start.condition.text)}"
+        what = self.said.record(start.condition.text) if start.condition else self._any(start.rule)
+        yield f"- **{start.title}**, at most {words(start.within)} ago: {what}"
         for also in start.also:
-            yield f"  - together with {self._text(also.text)}"
+            yield f"  - together with {self.said.record(also.text)}"
         for unless in start.unless:
-            yield f"  - unless {self._text(unless.text)}"
+            yield f"  - unless {self.said.record(unless.text)}"
 
     def _stage(self, number: int, stage: Stage) -> Iterator[str]:
         yield f"## {number}. {stage.title}"
@@ -68,6 +104,8 @@ class _Page:
             yield f"Entered when {self._any(stage.enter)}."
         else:
             yield "Entered at the start."
+        if stage.repeats:
+            yield "May be entered again by newer evidence."
         if stage.final:
             yield "The pathway ends here."
         yield ""
@@ -97,14 +135,33 @@ class _Page:
     def _task_row(self, task: FollowUpTask) -> str:
         cells = [
             f"**{task.title}**: {task.ask}",
-            self._role(task.owner),
-            words(task.accept_within),
-            _due(task.due_in),
+            self._owner(task),
+            self._chosen(task.accept_within_by or Choice(otherwise=task.accept_within), words),
+            self._chosen(task.due_in, words),
             CLOCKS.get(task.clock, task.clock),
-            task.priority.value,
+            self._chosen(task.priority_by or Choice(otherwise=task.priority), str),
             self._why(task.why),
         ]
         return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+    def _owner(self, task: FollowUpTask) -> str:
+        if task.asks_sender:
+            return "Whoever sent the request"
+        return self._chosen(task.owner_by or Choice(otherwise=task.owner), self._role)
+
+    def _again(self, task: FollowUpTask) -> Iterator[str]:
+        if task.series is not None and task.series.every is not None:
+            until = f" until {self._any(task.series.until)}" if task.series.until else ""
+            yield f"comes again {words(task.series.every)} after each completed one{until}"
+        elif task.series is not None:
+            steps = ", then ".join(words(step) for step in task.series.steps)
+            yield f"comes again after {steps}, each counted from the last completed one"
+        if task.again_while:
+            yield f"is asked again while {self._any(task.again_while)}"
+        if task.not_needed_when:
+            yield f"is not needed while {self._any(task.not_needed_when)}"
+        if task.purpose:
+            yield f"is asked for once for all pathways that need it ({task.purpose})"
 
     def _task_notes(self, task: FollowUpTask) -> Iterator[str]:
         notes = []
@@ -116,6 +173,7 @@ class _Page:
             notes.append("records " + ", ".join(self.fields.get(field, field) for field in task.records))
         if task.done_when:
             notes.append(f"is done as well when {self._any(task.done_when)}")
+        notes.extend(self._again(task))
         if task.attempts > 1 and task.attempt_every:
             notes.append(f"is tried up to {task.attempts} times, {words(task.attempt_every)} apart")
         ladder = self.pathway.ladders.get(task.escalation) if task.escalation else None
@@ -187,21 +245,7 @@ class _Page:
         yield from (f"- {name}: {text}" for name, text in self.pathway.sources.items())
 
     def _any(self, needs: Needs) -> str:
-        return ", or ".join(self._need(need) for need in needs)
-
-    def _need(self, need: Need) -> str:
-        match need:
-            case InRecord():
-                return f"the record holds {self._text(need.condition.text)}"
-            case OnTask():
-                return f"'{self.tasks.get(need.task, need.task)}' is {need.state.value}"
-            case OnField():
-                said = f" as {' or '.join(need.says)}" if need.says else ""
-                return f"{self.fields.get(need.field, need.field)} is recorded{said}"
-            case OnStage():
-                return f"stage '{self.stages.get(need.stage, need.stage)}' is entered"
-            case OnEscalation():
-                return f"an escalation of '{self.tasks.get(need.task, need.task)}' is {need.state.value}"
+        return self.said.any(needs)
 
     def _role(self, role: RoleId) -> str:
         return self.pathway.role_titles.get(role, role)
@@ -209,31 +253,9 @@ class _Page:
     def _why(self, name: str) -> str:
         return self.pathway.sources.get(name, name)
 
-    def _text(self, text: str) -> str:
-        """The row of the file, its value sets by title."""
-        kind, _, rest = text.partition(": ")
-        return f"{kind} ({'; '.join(self._titled(part) for part in rest.split('; '))})"
 
-    def _titled(self, part: str) -> str:
-        element, found, name = part.partition(" in ")
-        return f"{element} is {self.value_sets[name]}" if found and name in self.value_sets else f"`{part}`"
-
-
-def words(within: Within) -> str:
-    """`7 days`, `1 hour`, `the same working day`."""
-    if within.count == 0 and str(within).startswith("same"):
-        return "the same working day"
-    unit = within.unit.value.replace("-", " ")
-    return f"{within.count} {unit.removesuffix('s') if within.count == 1 else unit}"
-
-
-def _due(due: DueIn) -> str:
-    levels = [f"{level}: {words(within)}" for level, within in due.by_level.items()]
-    return (
-        f"by {due.criterion}: {', '.join(levels)}, otherwise {words(due.otherwise)}"
-        if levels
-        else words(due.otherwise)
-    )
+def _named(pathways: Collection[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(pathways))
 
 
 def _sentence(text: str) -> str:

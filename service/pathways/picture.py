@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.domain.needs import InRecord, Need, OnEscalation, OnField, OnStage, OnTask
+from service.domain.needs import (
+    AllOf,
+    AtLeast,
+    FieldsComplete,
+    FieldsMissing,
+    InRecord,
+    Need,
+    NoneOf,
+    OnEscalation,
+    OnField,
+    OnLevel,
+    OnPathway,
+    OnPlace,
+    OnStage,
+    OnTask,
+)
 from service.domain.pathway import Pathway
 
 ESCAPES = (('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("`", "'"), ("|", "/"))
@@ -33,6 +48,7 @@ class _Names:
         self.numbers = {stage.id: number for number, stage in enumerate(pathway.stages)}
         self.homes = {task.id: n for n, stage in enumerate(pathway.stages) for task in stage.tasks}
         self.tasks = {task.id: task.title for stage in pathway.stages for task in stage.tasks}
+        self.places = {c.id: c.title for c in pathway.capacities.values()}
         self.fields = {one.id: one.title for one in pathway.required}
 
     def way(self, need: Need, number: int) -> tuple[int, str]:
@@ -49,6 +65,26 @@ class _Names:
                 return number - 1, f"{self.fields[need.field]}{said}"
             case InRecord():
                 return number - 1, f"{need.condition.kind} in the record"
+            case AllOf() | AtLeast() | NoneOf():
+                return self._combined(need, number)
+            case OnLevel():
+                return number - 1, f"{need.criterion}: {' or '.join(need.levels)}"
+            case OnPlace():
+                return number - 1, f"{self.places[need.capacity]}: {need.state.value}"
+            case OnPathway():
+                return number - 1, f"on {need.pathway}: {need.state.value}"
+            case FieldsMissing() | FieldsComplete():
+                return number - 1, "dataset " + (
+                    "complete" if isinstance(need, FieldsComplete) else "not complete"
+                )
+
+    def _combined(self, need: AllOf | AtLeast | NoneOf, number: int) -> tuple[int, str]:
+        """One arrow, from the latest stage that any part of it comes from."""
+        ways = [self.way(each, number) for each in need.of]
+        sign = {AllOf: " and ", AtLeast: " or ", NoneOf: " or "}[type(need)]
+        text = sign.join(dict.fromkeys(label for _, label in ways))
+        before = {AllOf: "", AtLeast: f"{getattr(need, 'count', '')} of: ", NoneOf: "none of: "}[type(need)]
+        return max(origin for origin, _ in ways), before + text
 
 
 def _safe(text: str) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from service.domain.needs import EscalationState, TaskState
-from service.pathways.scalars import OneOf, Slug, Text, refuse
+from service.domain.needs import EnrolmentState, EscalationState, PlaceState, TaskState
+from service.pathways.scalars import Count, Duration, OneOf, Slug, Text, refuse
 
 
 def kebab(name: str) -> str:
@@ -83,6 +83,7 @@ class TaskRow(Part):
     noun: ClassVar[str] = "a row about a task"
     task: Slug
     is_: Annotated[str, OneOf("a state of a task", tuple(s.value for s in TaskState))]
+    times: Count | None = None
 
 
 class RecordedRow(Part):
@@ -102,13 +103,78 @@ class EscalationRow(Part):
     is_: Annotated[str, OneOf("a state of an escalation", tuple(s.value for s in EscalationState))]
 
 
+ALL_FIELDS = "all"
+
+
+def all_or_names(value: Any) -> Any:
+    """`all` on its own is the list of nothing but that word."""
+    return [value] if value == ALL_FIELDS else value
+
+
+class LevelRow(Part):
+    noun: ClassVar[str] = "a row about a criterion"
+    level: Slug
+    is_: Annotated[list[Slug], Field(min_length=1)]
+
+
+class AtLeastRow(Part):
+    noun: ClassVar[str] = "a row that counts"
+    at_least: Count
+    within: Duration | None = None
+    of: Rows
+
+
+class AllRow(Part):
+    noun: ClassVar[str] = "a row of rows that must all hold"
+    all: Rows
+
+
+class NoneRow(Part):
+    noun: ClassVar[str] = "a row of rows of which none may hold"
+    none: Rows
+
+
+class MissingRow(Part):
+    noun: ClassVar[str] = "a row about fields that are missing"
+    missing: Annotated[list[Slug], Field(min_length=1)]
+
+
+class CompleteRow(Part):
+    """`complete: all` is every required field, those where-available excepted."""
+
+    noun: ClassVar[str] = "a row about fields that are recorded"
+    complete: Annotated[list[Slug], Field(min_length=1), BeforeValidator(all_or_names)]
+
+
+class SlotRow(Part):
+    noun: ClassVar[str] = "a row about a reserved place"
+    slot: Slug
+    is_: Annotated[str, OneOf("a state of a request for a place", tuple(s.value for s in PlaceState))]
+
+
+class EnrolledRow(Part):
+    noun: ClassVar[str] = "a row about another pathway"
+    enrolled: Slug
+    is_: Annotated[str, OneOf("a state of an enrolment", tuple(s.value for s in EnrolmentState))]
+
+
 ROWS: dict[str, type[Part]] = {
     "resource": RecordRow,
     "task": TaskRow,
     "recorded": RecordedRow,
     "stage": StageRow,
     "escalation": EscalationRow,
+    "level": LevelRow,
+    "at-least": AtLeastRow,
+    "all": AllRow,
+    "none": NoneRow,
+    "missing": MissingRow,
+    "complete": CompleteRow,
+    "slot": SlotRow,
+    "enrolled": EnrolledRow,
 }
+NESTED = ("of", "all", "none")
+"""Keys under which a row holds rows."""
 
 
 def row_kind(value: Any) -> str | None:
@@ -123,10 +189,21 @@ Row = Annotated[
     | Annotated[TaskRow, Tag("row:task")]
     | Annotated[RecordedRow, Tag("row:recorded")]
     | Annotated[StageRow, Tag("row:stage")]
-    | Annotated[EscalationRow, Tag("row:escalation")],
+    | Annotated[EscalationRow, Tag("row:escalation")]
+    | Annotated[LevelRow, Tag("row:level")]
+    | Annotated[AtLeastRow, Tag("row:at-least")]
+    | Annotated[AllRow, Tag("row:all")]
+    | Annotated[NoneRow, Tag("row:none")]
+    | Annotated[MissingRow, Tag("row:missing")]
+    | Annotated[CompleteRow, Tag("row:complete")]
+    | Annotated[SlotRow, Tag("row:slot")]
+    | Annotated[EnrolledRow, Tag("row:enrolled")],
     Discriminator(row_kind),
 ]
 Rows = Annotated[list[Row], Field(min_length=1)]
+
+for _row in (AtLeastRow, AllRow, NoneRow):
+    _row.model_rebuild()  # rows hold rows
 
 
 class UnlessRow(Part):

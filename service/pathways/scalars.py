@@ -115,6 +115,14 @@ def read_count(value: Any) -> int:
     return int(text)
 
 
+def read_amount(value: Any) -> int:
+    """A whole number from 1 to 999."""
+    text = a_text(value)
+    if re.fullmatch(r"[0-9]{1,3}", text) is None or int(text) < 1:
+        raise refuse("bad-number", f"{shown(text)} is not a whole number from 1 to 999")
+    return int(text)
+
+
 def read_version(value: Any) -> str:
     """Policy year . behaviour . wording."""
     text = a_text(value)
@@ -194,6 +202,9 @@ Day = Annotated[date, BeforeValidator(read_date), _string(r"\d{4}-\d{2}-\d{2}")]
 YesNo = Annotated[bool, BeforeValidator(read_yes_no), WithJsonSchema({"type": "boolean"})]
 Count = Annotated[
     int, BeforeValidator(read_count), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 20})
+]
+Amount = Annotated[
+    int, BeforeValidator(read_amount), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 999})
 ]
 Version = Annotated[str, BeforeValidator(read_version), _string(r"\d{4}\.\d{1,4}\.\d{1,4}")]
 LiteralReference = Annotated[str, BeforeValidator(read_reference), _string(REFERENCE)]

@@ -9,11 +9,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from service.domain.pathway import IfUnmet
+from service.domain.pathway import IfUnmet, Once
 from service.domain.vocabulary import Priority
 from service.pathways.rows import AlsoRow, Coded, Part, Rows, UnlessRow
-from service.pathways.scalars import Count, Day, Duration, OneOf, Slug, Text, Version, YesNo, refuse
+from service.pathways.scalars import Amount, Count, Day, Duration, OneOf, Slug, Text, Version, YesNo, refuse
 
+ASSURANCE = ("weekly", "monthly")
 PRIORITIES = tuple(p.value for p in Priority)
 PriorityWord = Annotated[str, OneOf("a priority", PRIORITIES)]
 
@@ -29,7 +30,8 @@ class Governance(Part):
 class StartPart(Part):
     noun: ClassVar[str] = "a start"
     title: Text
-    resource: Text
+    resource: Text | None = None
+    rule: Rows | None = None
     when: Text | None = None
     coded: Annotated[Coded, Field(min_length=1)] | None = None
     unless: Annotated[list[UnlessRow], Field(min_length=1)] | None = None
@@ -40,32 +42,121 @@ class StartPart(Part):
 
     @model_validator(mode="after")
     def says_something(self) -> StartPart:
+        if (self.resource is None) == (self.rule is None):
+            raise refuse("resource-or-rule", "a start needs one of resource and rule, not both or neither")
+        if self.rule is not None:
+            return self._alone()
         if self.when is None and self.coded is None:
             raise refuse(
                 "says-nothing", f"every {self.resource} would start this pathway", "add when or coded"
             )
         return self
 
+    def _alone(self) -> StartPart:
+        about_one = ("when", "coded", "unless", "also", "at_site", "anchor")
+        named = next((name for name in about_one if getattr(self, name) is not None), None)
+        if named is not None:
+            key = named.replace("_", "-")
+            raise refuse(
+                "rule-alone",
+                f"'{key}' is about one resource, and this start has a rule",
+                "write it into a row of the rule",
+            )
+        return self
 
-class DuePart(Part):
-    """One length of time per level of a criterion; the levels are further keys."""
+
+class ByLevel(Part):
+    """One thing per level of a criterion; the levels are further keys."""
 
     model_config = ConfigDict(extra="allow")
-    noun: ClassVar[str] = "due-in"
-    __pydantic_extra__: dict[str, Duration]
     by: Slug
-    otherwise: Duration
 
     @property
     def levels(self) -> dict[str, Any]:
-        """Level -> length of time."""
+        """Level -> what is chosen there."""
         return self.__pydantic_extra__ or {}
 
 
+class DuePart(ByLevel):
+    noun: ClassVar[str] = "a length of time by level"
+    __pydantic_extra__: dict[str, Duration]
+    otherwise: Duration
+
+
+class RolePart(ByLevel):
+    noun: ClassVar[str] = "a role by level"
+    __pydantic_extra__: dict[str, Slug]
+    otherwise: Slug
+
+
+class PriorityPart(ByLevel):
+    noun: ClassVar[str] = "a priority by level"
+    __pydantic_extra__: dict[str, PriorityWord]
+    otherwise: PriorityWord
+
+
+def _one_or_levels(value: Any) -> str:
+    return "due:levels" if isinstance(value, dict) else "due:one"
+
+
 DueIn = Annotated[
-    Annotated[Duration, Tag("due:one")] | Annotated[DuePart, Tag("due:levels")],
-    Discriminator(lambda value: "due:levels" if isinstance(value, dict) else "due:one"),
+    Annotated[Duration, Tag("due:one")] | Annotated[DuePart, Tag("due:levels")], Discriminator(_one_or_levels)
 ]
+RoleOrLevels = Annotated[
+    Annotated[Slug, Tag("due:one")] | Annotated[RolePart, Tag("due:levels")], Discriminator(_one_or_levels)
+]
+PriorityOrLevels = Annotated[
+    Annotated[PriorityWord, Tag("due:one")] | Annotated[PriorityPart, Tag("due:levels")],
+    Discriminator(_one_or_levels),
+]
+
+
+class SeriesPart(Part):
+    noun: ClassVar[str] = "a series"
+    every: Duration
+    until: Rows | None = None
+
+
+Series = Annotated[
+    Annotated[Annotated[list[Duration], Field(min_length=1)], Tag("series:steps")]
+    | Annotated[SeriesPart, Tag("series:every")],
+    Discriminator(lambda value: "series:every" if isinstance(value, dict) else "series:steps"),
+]
+
+
+class ThenPart(Part):
+    noun: ClassVar[str] = "then"
+    task: Slug
+
+
+class HandoverPart(Part):
+    noun: ClassVar[str] = "a lead that is handed over"
+    role: RoleOrLevels
+    until: Rows | None = None
+    then: ThenPart
+
+
+def _lead_kind(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "lead:one"
+    return "lead:levels" if "by" in value else "lead:handover"
+
+
+Lead = Annotated[
+    Annotated[Slug, Tag("lead:one")]
+    | Annotated[RolePart, Tag("lead:levels")]
+    | Annotated[HandoverPart, Tag("lead:handover")],
+    Discriminator(_lead_kind),
+]
+
+
+class CapacityPart(Part):
+    noun: ClassVar[str] = "a capacity"
+    title: Text
+    schedules: Slug
+    count: Amount
+    request: Slug
+    why: Slug
 
 
 class Attempts(Part):
@@ -79,18 +170,33 @@ class TaskPart(Part):
     id: Slug
     title: Text
     ask: Text
-    owner: Slug
-    accept_within: Duration
+    owner: RoleOrLevels | None = None
+    asks: Annotated[str, OneOf("somebody who can be asked so", ("sender",))] | None = None
+    accept_within: DueIn
     due_in: DueIn
     clock: Annotated[str, OneOf("a clock", ("start", "stage", "opened"))] = "start"
-    priority: PriorityWord = "routine"
+    priority: PriorityOrLevels = "routine"
     opens_when: Rows | None = None
     opens_after: Duration | None = None
     done_when: Rows | None = None
+    again_while: Rows | None = None
+    not_needed_when: Rows | None = None
+    series: Series | None = None
+    purpose: Slug | None = None
     records: list[Slug] = Field(default_factory=list)
     attempts: Attempts | None = None
     escalation: Slug | None = None
     why: Slug
+
+    @model_validator(mode="after")
+    def one_owner(self) -> TaskPart:
+        if (self.owner is None) == (self.asks is None):
+            raise refuse(
+                "owner-or-asks",
+                "a task needs one of owner and asks, not both or neither",
+                "name a role: 'owner: ...'",
+            )
+        return self
 
 
 class StagePart(Part):
@@ -100,6 +206,7 @@ class StagePart(Part):
     enter: Rows | None = None
     tasks: list[TaskPart] = Field(default_factory=list)
     final: YesNo = False
+    repeats: YesNo = False
 
 
 class RequiredPart(Part):
@@ -158,6 +265,7 @@ class MeasurePart(Part):
     numerator: Rows
     within: Duration | None = None
     same_day: Annotated[str, OneOf("known for same-day", ("counts", "does-not-count"))] = "counts"
+    assurance: Annotated[str, OneOf("a rhythm of assurance", ASSURANCE)] | None = None
     why: Slug
 
 
@@ -170,12 +278,17 @@ class PathwayFile(Part):
     version: Version
     status: Annotated[str, OneOf("a status", ("draft", "active", "retired"))]
     calendar: Slug
-    lead: Slug
+    lead: Lead
+    once: Annotated[str, OneOf("a way to enrol once", tuple(o.value for o in Once))] = "anchor"
+    excludes: list[Slug] = Field(default_factory=list)
+    supersedes: list[Slug] = Field(default_factory=list)
+    precedence: Amount | None = None
     governance: Governance
     criteria: dict[Slug, Annotated[dict[Slug, Rows], Field(min_length=1)]] = Field(default_factory=dict)
     starts: Annotated[list[StartPart], Field(min_length=1)]
     stages: Annotated[list[StagePart], Field(min_length=1)]
     required: list[RequiredPart] = Field(default_factory=list)
     gates: list[GatePart] = Field(default_factory=list)
+    capacity: dict[Slug, CapacityPart] = Field(default_factory=dict)
     escalations: dict[Slug, LadderPart]
     measures: list[MeasurePart] = Field(default_factory=list)

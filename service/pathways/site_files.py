@@ -143,11 +143,17 @@ class Shared:
     terminology: Terminology
     sources: list[Source] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
+    pathways: frozenset[str] = frozenset()
+    """The pathways that have a folder, whether their file is sound or not."""
+
+
+def _pathways(folder: Path) -> frozenset[str]:
+    return frozenset(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else frozenset()
 
 
 def read_shared(folder: Path, compiler: PathCompiler, terminology: Terminology) -> Shared:
     """Reads roles.yaml, calendars.yaml and site.yaml of a mappings folder."""
-    shared = Shared(terminology=terminology)
+    shared = Shared(terminology=terminology, pathways=_pathways(folder / "pathways"))
     roles = _read(folder / "roles.yaml", RolesFile, shared)
     if roles:
         shared.roles = _roles(roles, shared.sources[-1], compiler, terminology)

@@ -24,6 +24,12 @@ def check_names(source: Source, root: Node, shared: Shared) -> None:
         ("ladder", _values(outline.tasks(root), "escalation"), {name for name, _ in outline.ladders(root)}),
         ("source", _values(outline.reasoned(root), "why"), _sources(root)),
         ("criterion", _criteria_used(root), {name for name, _ in outline.entries_of(root, "criteria")}),
+        (
+            "capacity",
+            _values(outline.need_rows(root), "slot"),
+            {name for name, _ in outline.capacities(root)},
+        ),
+        ("pathway", _pathways_used(root), shared.pathways),
     ]
     if "roles.yaml" not in shared.unread:
         known.append(("role", _roles_used(root), shared.roles))
@@ -39,7 +45,7 @@ def check_names(source: Source, root: Node, shared: Shared) -> None:
 def _check(source: Source, node: Node, noun: str, names: Collection[str]) -> None:
     text = node.text
     if text is not None and text not in names:
-        plural = {"criterion": "criteria"}.get(noun, noun + "s")
+        plural = {"criterion": "criteria", "capacity": "capacities"}.get(noun, noun + "s")
         source.report(node.place, f"unknown-{noun}", f"{noun} {shown(text)} is not defined",
                       suggest(text, names, plural))  # fmt: skip
 
@@ -55,6 +61,10 @@ def _tasks_used(root: Node) -> Used:
     for row in outline.need_rows(root):
         yield from _values([row], "task")
         yield from _values([row], "escalation")
+    yield from _values((capacity for _, capacity in outline.capacities(root)), "request")
+    lead = root.get("lead")
+    then = lead.get("then") if lead else None
+    yield from _values([then] if then else [], "task")
 
 
 def _stages_used(root: Node) -> Used:
@@ -64,13 +74,19 @@ def _stages_used(root: Node) -> Used:
 
 def _fields_used(root: Node) -> Used:
     yield from _values(outline.need_rows(root), "recorded")
+    for row in outline.need_rows(root):
+        yield from outline.rows_of(row, "missing")
+        yield from outline.rows_of(row, "complete")
     for task in outline.tasks(root):
         yield from outline.rows_of(task, "records")
 
 
 def _roles_used(root: Node) -> Used:
-    yield from _values([root], "lead")
-    yield from _values(outline.tasks(root), "owner")
+    lead = root.get("lead")
+    yield from outline.chosen(lead.get("role") if lead and lead.get("role") else lead)
+    for task in outline.tasks(root):
+        yield from outline.chosen(task.get("owner"))
+        yield from _values([task], "asks")
     yield from _values(outline.rows_of(root, "required"), "ask")
     for gate in outline.rows_of(root, "gates"):
         yield from outline.rows_of(gate, "waived-by")
@@ -84,25 +100,38 @@ def _sources(root: Node) -> set[str]:
     return {name for name, _ in outline.entries_of(governance, "sources")} if governance else set()
 
 
+def _pathways_used(root: Node) -> Used:
+    yield from _values(outline.need_rows(root), "enrolled")
+    for key in ("excludes", "supersedes"):
+        yield from outline.rows_of(root, key)
+
+
 def _criteria_used(root: Node) -> Used:
-    for task in outline.tasks(root):
-        due = task.get("due-in")
-        if due is not None:
-            yield from _values([due], "by")
+    yield from _values(outline.by_level(root), "by")
+    yield from _values(outline.need_rows(root), "level")
 
 
 def _check_levels(source: Source, root: Node) -> None:
     criteria = dict(outline.entries_of(root, "criteria"))
-    for task in outline.tasks(root):
-        due = task.get("due-in")
-        criterion = criteria.get(outline.text_of(due, "by") or "") if due else None
-        if due is None or criterion is None:
-            continue
-        levels = {name for name, _ in criterion.entries()}
-        for name, value in due.entries():
-            if name not in levels | {"by", "otherwise"}:
-                source.report(value.head, "unknown-level", f"{shown(name)} is not a level of this criterion",
-                              suggest(name, levels, "levels"))  # fmt: skip
+    for choice in outline.by_level(root):
+        levels = _levels(criteria.get(outline.text_of(choice, "by") or ""))
+        for name, value in choice.entries():
+            if levels and name not in levels | {"by", "otherwise"}:
+                _no_level(source, value.head, name, levels)
+    for row in outline.need_rows(root):
+        levels = _levels(criteria.get(outline.text_of(row, "level") or ""))
+        for named in outline.rows_of(row, "is") if levels else ():
+            if named.text is not None and named.text not in levels:
+                _no_level(source, named.place, named.text, levels)
+
+
+def _levels(criterion: Node | None) -> set[str]:
+    return {name for name, _ in criterion.entries()} if criterion else set()
+
+
+def _no_level(source: Source, place: tuple[int, int], name: str, levels: set[str]) -> None:
+    source.report(place, "unknown-level", f"{shown(name)} is not a level of this criterion",
+                  suggest(name, levels, "levels"))  # fmt: skip
 
 
 def coded_elements(root: Node) -> Iterator[tuple[str, Node, Node]]:
@@ -115,9 +144,13 @@ def coded_elements(root: Node) -> Iterator[tuple[str, Node, Node]]:
             yield element, value_set, row
 
 
+def _schedules(root: Node) -> Used:
+    yield from _values((capacity for _, capacity in outline.capacities(root)), "schedules")
+
+
 def _check_value_sets(source: Source, root: Node, shared: Shared) -> None:
     known, broken = shared.terminology.matchers, shared.terminology.broken
-    for _, node, _ in coded_elements(root):
+    for node in (*(node for _, node, _ in coded_elements(root)), *_schedules(root)):
         if node.text in broken:
             source.report(node.place, "broken-value-set", f"value set {shown(node.text)} has errors in its own file",
                           f"correct valuesets/{node.text} first")  # fmt: skip

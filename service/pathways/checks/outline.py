@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from service.pathways.rows import NESTED
 from service.pathways.scalars import as_name
 from service.pathways.yaml_tree import Node
 
-NEEDS_OF_TASK = ("opens-when", "done-when")
+NEEDS_OF_TASK = ("opens-when", "done-when", "again-while", "not-needed-when")
+CHOSEN = ("owner", "accept-within", "due-in", "priority")
+"""Keys of a task under which a criterion may choose."""
 NEEDS_OF_GATE = ("needs", "applies-when")
 NEEDS_OF_MEASURE = ("denominator", "exclusion", "numerator")
 
@@ -41,6 +44,24 @@ def tasks(root: Node) -> list[Node]:
     return [task for stage in stages(root) for task in rows_of(stage, "tasks")]
 
 
+def by_level(root: Node) -> Iterator[Node]:
+    """Every mapping that chooses by the level of a criterion."""
+    lead = root.get("lead")
+    found = [lead, lead.get("role") if lead else None]
+    found += [task.get(key) for task in tasks(root) for key in CHOSEN]
+    yield from (node for node in found if node is not None and node.get("by") is not None)
+
+
+def chosen(node: Node | None) -> Iterator[Node]:
+    """The value, or the values of all levels where a criterion chooses."""
+    if node is None:
+        return
+    if node.get("by") is None:
+        yield node
+        return
+    yield from (value for name, value in node.entries() if name != "by")
+
+
 def ladders(root: Node) -> list[tuple[str, Node]]:
     return entries_of(root, "escalations")
 
@@ -51,7 +72,25 @@ def ids(nodes: list[Node]) -> set[str]:
 
 
 def need_rows(root: Node) -> Iterator[Node]:
-    """Every row of every list of needs."""
+    """Every row of every list of needs, those inside others too."""
+    for row in outer_rows(root):
+        yield from with_inner(row)
+
+
+def with_inner(row: Node) -> Iterator[Node]:
+    """A row and the rows inside it."""
+    yield row
+    for key in NESTED:
+        for inside in rows_of(row, key):
+            yield from with_inner(inside)
+
+
+def outer_rows(root: Node) -> Iterator[Node]:
+    """The rows that stand in a list of needs themselves."""
+    for start in rows_of(root, "starts"):
+        yield from rows_of(start, "rule")
+    for part in (root.get("lead"), *(task.get("series") for task in tasks(root))):
+        yield from rows_of(part, "until") if part else ()
     for stage in stages(root):
         yield from rows_of(stage, "enter")
     for keys, parts in (
@@ -83,8 +122,13 @@ def titled(root: Node) -> Iterator[Node]:
     yield from (ladder for _, ladder in ladders(root))
 
 
+def capacities(root: Node) -> list[tuple[str, Node]]:
+    return entries_of(root, "capacity")
+
+
 def reasoned(root: Node) -> Iterator[Node]:
     """Everything that says why."""
+    yield from (capacity for _, capacity in capacities(root))
     for key in ("required", "gates", "measures"):
         yield from rows_of(root, key)
     yield from tasks(root)

@@ -90,10 +90,12 @@ def _check_clocks(source: Source, root: Node) -> None:
 
 
 def _due_times(task: Node) -> Iterator[int]:
-    due = task.get("due-in")
-    if due is None:
-        return
-    for node in (due, *(value for name, value in due.entries() if name != "by")):
+    series = task.get("series")
+    steps = [
+        *(series.items() if series else ()),
+        *([every] if series and (every := series.get("every")) else ()),
+    ]
+    for node in (*outline.chosen(task.get("due-in")), *steps):
         length = nominal(node)
         if length is not None:
             yield length

@@ -1,0 +1,148 @@
+"""The other pathways that a person is on: what they share, which one ends or keeps out another, whose lead answers.
+
+Everything here is read off the record again each time, so a change that was kept out once stays out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from service.domain.enrolment import Enrolment
+from service.domain.evidence import FollowUp
+from service.domain.follow_up_task import FollowUpTask
+from service.domain.intents import Decision
+from service.domain.pathway import Pathway
+from service.domain.vocabulary import (
+    OPEN,
+    RUNNING_PLAN,
+    FollowUpStatus,
+    PathwayId,
+    PlanStatus,
+    TaskId,
+)
+
+SUPERSEDED = "superseded by "
+"""How the reason begins with which an enrolment ended because another pathway took over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alongside:
+    """What else is known about one person while one of their enrolments is decided."""
+
+    pathways: Mapping[PathwayId, Pathway] = field(default_factory=dict)
+    enrolments: tuple[Enrolment, ...] = ()
+    """All of them, those that are about to begin included."""
+    follow_ups: tuple[FollowUp, ...] = ()
+    """All of them, as the decisions made so far leave them."""
+
+    def after(self, decision: Decision) -> Alongside:
+        """The same once a decision is written."""
+        known = {f.identifier: f for f in self.follow_ups}
+        for change in decision.changes:
+            before = known.get(change.identifier)
+            if before is not None:
+                known[change.identifier] = replace(
+                    before,
+                    status=change.status or before.status,
+                    complete_by=change.complete_by or before.complete_by,
+                    changed_at=change.changed_at if change.status else before.changed_at,
+                )
+        for opened in decision.open:
+            known[opened.identifier] = opened.follow_up
+        others = (e for e in self.enrolments if e.identifier != decision.enrolment.identifier)
+        return replace(self, follow_ups=tuple(known.values()), enrolments=(*others, decision.enrolment))
+
+
+def superseded_by(enrolment: Enrolment, alongside: Alongside) -> str:
+    """The title of the pathway that took over this enrolment; empty while none did."""
+    for other in alongside.enrolments:
+        pathway = alongside.pathways.get(other.pathway)
+        if pathway is None or enrolment.pathway not in pathway.supersedes:
+            continue
+        if _holds_from(other, enrolment.started_at):
+            return pathway.title
+    return ""
+
+
+def is_kept_out(pathway: Pathway, at: datetime, alongside: Alongside) -> bool:
+    """Whether what happened at `at` begins nothing here, because another pathway had the person then, or has them."""
+    for other in alongside.enrolments:
+        theirs = alongside.pathways.get(other.pathway)
+        takes_over = theirs is not None and pathway.id in theirs.supersedes
+        if (takes_over or other.pathway in pathway.excludes) and _holds_from(other, at):
+            return True
+    return False
+
+
+def _holds_from(other: Enrolment, at: datetime) -> bool:
+    """It runs, or it ran at `at` or later and came to its end. One that was revoked never had the person."""
+    if other.status in RUNNING_PLAN:
+        return True
+    ended_at = other.ended_at or other.history[-1].entered_at
+    return other.status is PlanStatus.COMPLETED and ended_at >= at
+
+
+def borrowed(
+    pathway: Pathway, enrolment: Enrolment, alongside: Alongside
+) -> dict[TaskId, tuple[FollowUp, ...]]:
+    """Follow-ups of the person's other running pathways that serve a purpose of this one, by the name they have here.
+
+    Those that are open, and those that were completed since this enrolment began.
+    """
+    purposes = {task.purpose: task for _, task in pathway.templates.values() if task.purpose}
+    found: dict[TaskId, list[FollowUp]] = {}
+    for purpose, follow_up in _of_others(purposes, enrolment, alongside):
+        if _serves(follow_up, enrolment):
+            task = purposes[purpose].id
+            found.setdefault(task, []).append(replace(follow_up, task=task))
+    return {task: tuple(sorted(each, key=lambda f: f.identifier)) for task, each in found.items()}
+
+
+def _of_others(
+    purposes: Mapping[str, FollowUpTask], enrolment: Enrolment, alongside: Alongside
+) -> Iterator[tuple[str, FollowUp]]:
+    running = {
+        e.identifier: alongside.pathways[e.pathway]
+        for e in alongside.enrolments
+        if e.identifier != enrolment.identifier and e.pathway in alongside.pathways
+    }
+    ended = {e.identifier for e in alongside.enrolments if e.status not in RUNNING_PLAN}
+    for follow_up in alongside.follow_ups if purposes and running else ():
+        owner = follow_up.identifier.rsplit("/", 2)[0]
+        found = running[owner].templates.get(follow_up.task) if owner in running else None
+        is_left_over = owner in ended and follow_up.status in OPEN
+        if found is not None and found[1].purpose in purposes and not is_left_over:
+            yield found[1].purpose, follow_up
+
+
+def _serves(follow_up: FollowUp, enrolment: Enrolment) -> bool:
+    if follow_up.status in OPEN:
+        return True
+    return follow_up.status is FollowUpStatus.COMPLETED and follow_up.changed_at >= enrolment.started_at
+
+
+def with_accountable_lead(
+    decisions: Iterable[Decision], pathways: Mapping[PathwayId, Pathway]
+) -> list[Decision]:
+    """Each enrolment that goes on says whose lead answers for the person, where that is another pathway's."""
+    found = list(decisions)
+    running = [d.enrolment for d in found if d.enrolment.status in RUNNING_PLAN]
+    first = min(
+        running, key=lambda e: (-pathways[e.pathway].precedence, e.started_at, e.identifier), default=None
+    )
+    return [_answering_to(decision, first) for decision in found]
+
+
+def _answering_to(decision: Decision, first: Enrolment | None) -> Decision:
+    enrolment = decision.enrolment
+    is_first = first is None or first.identifier == enrolment.identifier or first.lead == enrolment.lead
+    lead, display = (None, "") if is_first or first is None else (first.lead, first.lead_display)
+    if enrolment.status not in RUNNING_PLAN:
+        return decision
+    if (lead, display) == (enrolment.accountable, enrolment.accountable_display):
+        return decision
+    revision = enrolment.revision if decision.write_enrolment else enrolment.revision + 1
+    answering = replace(enrolment, accountable=lead, accountable_display=display, revision=revision)
+    return replace(decision, enrolment=answering, write_enrolment=True)
