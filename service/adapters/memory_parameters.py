@@ -57,7 +57,7 @@ _TYPES = {
     "MedicationStatement": "token: code=medicationCodeableConcept; reference: medication=medicationReference; date: effective=effectiveDateTime,effectivePeriod",
     "AllergyIntolerance": "token: clinical-status=clinicalStatus criticality; date: date=recordedDate",
     "DiagnosticReport": "reference: based-on=basedOn result; date: date=effectiveDateTime,effectivePeriod",
-    "Schedule": "token: active; reference: actor; date: date=planningHorizon",
+    "Schedule": "token: active service-type=serviceType; reference: actor; date: date=planningHorizon",
     "Slot": "token: service-type=serviceType; reference: schedule; date: start",
     "Group": "token: actual; reference: member=member.entity",
     "Device": "token: type; reference: patient; string: device-name=deviceName.name",

@@ -19,6 +19,12 @@ FOLLOW_UP = f"{BASE}/identifier/follow-up"
 ESCALATION = f"{BASE}/identifier/escalation"
 NOTICE = f"{BASE}/identifier/notice"
 SOFTWARE = f"{BASE}/identifier/software"
+QUEUE = f"{BASE}/identifier/queue"
+"""Task.groupIdentifier of every request for a place of one reserved capacity: `<pathway>/<capacity>`."""
+PLACE = f"{BASE}/identifier/place"
+"""On Schedules and Slots that Throughline keeps itself: `<pathway>/<capacity>[/<number>]`."""
+PLACE_HOLDER = f"{BASE}/identifier/place-holder"
+"""On a Slot that was given to somebody: the identifier of their enrolment."""
 
 # Code systems of ours.
 PLAN_CATEGORY = f"{BASE}/CodeSystem/careplan-category"
@@ -59,6 +65,10 @@ MISSING_FIELD = extension_url("missing-field")
 VARIANCE_NOTED = extension_url("variance")
 ENDED_REASON = extension_url("ended-reason")
 REVISION = extension_url("revision")
+ACCOUNTABLE_LEAD = extension_url("accountable-lead")
+IN_QUEUE = extension_url("in-queue")
+# On a Slot that was given to somebody:
+HELD_SINCE = extension_url("held-since")
 # On a follow-up Task:
 ACCEPT_BY = extension_url("accept-by")
 STATUS_SINCE = extension_url("status-since")

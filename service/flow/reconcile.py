@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from service.domain.decide import decide_all
@@ -28,6 +27,8 @@ from service.fhir.render import render
 from service.fhir.searches import enrolment_search, person_searches
 from service.fhir.systems import ENROLMENT_ANCHOR
 from service.fhir.times import parse_time
+from service.flow.capacity import read_capacities, unread
+from service.flow.decision_log import note_decision, note_unknown_pathways
 from service.flow.write_back import write_back
 from service.ports import (
     FhirRecord,
@@ -102,7 +103,7 @@ def reconcile(
     written: list[Written] = []
     for tries in range(1, TRIES + 1):
         seen = _read(person, record, practice, now, directory)
-        _note_unknown_pathways(seen.record, practice)
+        note_unknown_pathways(seen.record, practice.pathways)
         seen, decisions = _decided(seen, decide, record, practice, now)
         failures: list[RecordFailure] = []
         for decision in decisions:
@@ -211,7 +212,7 @@ def _decided(
 ) -> tuple[_Seen, tuple[Decision, ...]]:
     """What is to be written; whoever could be asked and was only referred to is read first, so that all is by name."""
     pathways, person = list(practice.pathways.values()), seen.record.person
-    decisions = decide(pathways, seen.record, now)
+    seen, decisions = _with_capacities(seen, decide, record, practice, now)
     asked: set[Reference] = set()
     for _ in range(NAMES):
         nameless = unnamed(seen.record.roster) - seen.resources.keys() - asked
@@ -222,9 +223,36 @@ def _decided(
         again = read_person(
             found.values(), person=person, catalogue=practice.catalogue, now=now, gone=seen.record.gone
         )
-        seen = replace(seen, record=again, resources=found)
-        decisions = decide(pathways, again, now)
+        seen = replace(seen, record=replace(again, capacities=seen.record.capacities), resources=found)
+        decisions = decide(pathways, seen.record, now)
     return seen, decisions
+
+
+def _with_capacities(
+    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
+) -> tuple[_Seen, tuple[Decision, ...]]:
+    """Reserved places are only read for whoever needs one: deciding says which, and decides again with them."""
+    pathways = list(practice.pathways.values())
+    decisions = decide(pathways, seen.record, now)
+    wanted = unread(decisions)
+    if not wanted:
+        return seen, decisions
+    catalogue = practice.catalogue
+    capacities, slots = read_capacities(
+        wanted,
+        practice.pathways,
+        record,
+        write=lambda writes: write_back(record, writes),
+        now=now,
+        zone=catalogue.zone,
+        base=catalogue.base_url,
+    )
+    seen = replace(
+        seen,
+        record=replace(seen.record, capacities=capacities),
+        resources={**seen.resources, **_by_reference(slots)},
+    )
+    return seen, decide(pathways, seen.record, now)
 
 
 def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
@@ -243,7 +271,7 @@ def _write(
     decision: Decision, seen: _Seen, record: FhirRecord, practice: Practice, now: datetime
 ) -> Sequence[Written]:
     writes = _rendered(decision, seen, practice, now)
-    _note(decision, writes)
+    note_decision(decision, writes)
     return write_back(record, writes).written if writes else ()
 
 
@@ -258,41 +286,4 @@ def _rendered(decision: Decision, seen: _Seen, practice: Practice, now: datetime
         existing=seen.resources,
         recorded_at=now,
         software_version=practice.software_version,
-    )
-
-
-def _note_unknown_pathways(record: PersonRecord, practice: Practice) -> None:
-    """A running enrolment on a pathway that is not here cannot be decided; that must not look like "nothing to do"."""
-    for enrolment in record.enrolments:
-        if enrolment.status in RUNNING_PLAN and enrolment.pathway not in practice.pathways:
-            log.warning(
-                "a running enrolment is on a pathway that is not in the mappings folder; it is left as it is",
-                extra={"enrolment": _digest(enrolment.identifier), "pathway": enrolment.pathway},
-            )
-
-
-def _digest(identifier: str) -> str:
-    return sha256(identifier.encode()).hexdigest()[:12]
-
-
-def _note(decision: Decision, writes: Sequence[Write]) -> None:
-    """One line per decision, for operators: which enrolment only as a digest, how much, and which rules spoke."""
-    level = logging.INFO if writes else logging.DEBUG
-    if not log.isEnabledFor(level):
-        return
-    enrolment = decision.enrolment
-    log.log(
-        level,
-        "decided" if writes else "nothing to write",
-        extra={
-            "enrolment": _digest(enrolment.identifier),
-            "pathway": enrolment.pathway,
-            "stage": enrolment.stage,
-            "revision": enrolment.revision,
-            "opened": len(decision.open),
-            "changed": len(decision.changes),
-            "rungs": len(decision.rungs),
-            "writes": len(writes),
-            "rules": list(decision.rules),
-        },
     )

@@ -8,7 +8,6 @@ from service.domain.needs import (
     AllOf,
     AtLeast,
     FieldsComplete,
-    FieldsMissing,
     InRecord,
     Need,
     NoneOf,
@@ -63,20 +62,25 @@ class _Names:
             case OnField():
                 said = f": {' or '.join(need.says)}" if need.says else ""
                 return number - 1, f"{self.fields[need.field]}{said}"
-            case InRecord():
-                return number - 1, f"{need.condition.kind} in the record"
             case AllOf() | AtLeast() | NoneOf():
                 return self._combined(need, number)
+            case _:
+                return number - 1, self._of_the_record(need)
+
+    def _of_the_record(self, need: Need) -> str:
+        match need:
+            case InRecord():
+                return f"{need.condition.kind} in the record"
             case OnLevel():
-                return number - 1, f"{need.criterion}: {' or '.join(need.levels)}"
+                return f"{need.criterion}: {' or '.join(need.levels)}"
             case OnPlace():
-                return number - 1, f"{self.places[need.capacity]}: {need.state.value}"
+                return f"{self.places[need.capacity]}: {need.state.value}"
             case OnPathway():
-                return number - 1, f"on {need.pathway}: {need.state.value}"
-            case FieldsMissing() | FieldsComplete():
-                return number - 1, "dataset " + (
-                    "complete" if isinstance(need, FieldsComplete) else "not complete"
-                )
+                return f"on {need.pathway}: {need.state.value}"
+            case FieldsComplete():
+                return "dataset complete"
+            case _:
+                return "dataset not complete"
 
     def _combined(self, need: AllOf | AtLeast | NoneOf, number: int) -> tuple[int, str]:
         """One arrow, from the latest stage that any part of it comes from."""

@@ -18,12 +18,12 @@ def kebab(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
 
-class Part(BaseModel):
+class Part(BaseModel):  # type: ignore[pydantic-alias, unused-ignore]
     """A mapping of the file. `noun` names it in messages."""
 
     # Files use kebab-case only; nothing constructs these models by field name.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=kebab)
-    noun: ClassVar[str] = "this mapping"  # type: ignore[pydantic-alias]
+    noun: ClassVar[str] = "this mapping"  # type: ignore[pydantic-alias, unused-ignore]
 
 
 Coded = dict[Text, Slug]
@@ -201,9 +201,6 @@ Row = Annotated[
     Discriminator(row_kind),
 ]
 Rows = Annotated[list[Row], Field(min_length=1)]
-
-for _row in (AtLeastRow, AllRow, NoneRow):
-    _row.model_rebuild()  # rows hold rows
 
 
 class UnlessRow(Part):

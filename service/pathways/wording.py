@@ -16,6 +16,8 @@ from service.pathways.yaml_source import Source
 from service.pathways.yaml_tree import Node, Path, plain
 
 Grammar = TypeVar("Grammar", bound=Part)
+ALTERNATIVES = {"owner-or-asks": ("owner", "asks"), "resource-or-rule": ("resource", "rule")}
+"""Keys of which one is needed, by the code of the problem that none is there."""
 WANTED = {
     "string_type": "one text",
     "dict_type": "a mapping of 'key: value'",
@@ -50,6 +52,8 @@ def _report(source: Source, root: Node, grammar: type[Part], detail: Any) -> Non
     elif kind == "extra_forbidden":
         _report_unknown(source, root, grammar, loc)
     elif kind == "authors-words":
+        if _is_told_already(node, ALTERNATIVES.get(context["code"], ())):
+            return
         place = node.head if loc and loc[-1] == "[key]" else node.place
         source.report(place, context["code"], context["message"], context["help"])
     elif kind in {"union_tag_not_found", "union_tag_invalid"}:
@@ -62,6 +66,13 @@ def _report(source: Source, root: Node, grammar: type[Part], detail: Any) -> Non
         source.report(node.head, "wrong-shape", f"{_name(loc)} must be {WANTED[kind]}")
     else:
         source.report(node.head, "wrong-shape", f"{_name(loc)} cannot be read as it is written")
+
+
+def _is_told_already(node: Node, wanted: tuple[str, ...]) -> bool:
+    """One of these keys stands there without a value, or misspelt: that has been reported under its own name."""
+    keys = [key for key, _ in node.entries()]
+    others = [key for key in keys if key not in wanted]
+    return any(key in node.emptied or any(nearest(each, [key]) for each in others) for key in wanted)
 
 
 def _report_missing(source: Source, root: Node, grammar: type[Part], loc: Path) -> None:

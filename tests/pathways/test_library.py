@@ -152,6 +152,7 @@ def test_a_start_at_a_site_that_lists_nothing_never_holds(mappings, pathway_file
     pathway_file.write_text(pathway_file.read_text().replace("discharging-units", "nowhere-yet"))
     start = load_library(mappings, FakeCompiler(), today=TODAY).pathways[SAMPLE].starts[1]
 
+    assert start.condition is not None
     assert not start.condition.holds(
         a_stay(serviceProvider={"reference": "Organization/psychiatry"}), about()
     )

@@ -6,8 +6,17 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from service.domain.enrolment import Enrolment, StageEntry, Variance
-from service.domain.vocabulary import FieldId, GateId, PathwayId, PlanStatus, Reference, StageId, VarianceKind
+from service.domain.enrolment import Enrolment, InQueue, StageEntry, Variance
+from service.domain.vocabulary import (
+    CapacityId,
+    FieldId,
+    GateId,
+    PathwayId,
+    PlanStatus,
+    Reference,
+    StageId,
+    VarianceKind,
+)
 from service.fhir import systems
 from service.fhir.read.elements import (
     Notes,
@@ -44,6 +53,7 @@ def read_enrolment(
     stage = _stage(resource, systems.STAGE)
     started_at = needed_time(mapping(resource.get("period")).get("start"), zone, "period.start")
     author = mapping(resource.get("author"))
+    accountable = extension_value(resource, systems.ACCOUNTABLE_LEAD, "valueReference")
     return Enrolment(
         identifier=identifier,
         pathway=parts.pathway,
@@ -60,7 +70,11 @@ def read_enrolment(
         variances=tuple(_variances(resource, zone, reference, notes)),
         lead=referred(author, base),
         lead_display=text_of(author.get("display")),
+        accountable=referred(accountable, base),
+        accountable_display=text_of(mapping(accountable).get("display")),
+        queues=tuple(_queues(resource, base, reference, notes)),
         ended_reason=text_of(extension_value(resource, systems.ENDED_REASON, "valueString")),
+        ended_at=parse_time(mapping(resource.get("period")).get("end"), zone),
         activities=_activities(resource, follow_ups, base),
         revision=_revision(resource),
         reference=reference,
@@ -114,6 +128,22 @@ def _variances(resource: Resource, zone: tzinfo, reference: Reference, notes: No
         subject = text_of(extension_value(each, "subject", "valueString"))
         yield Variance(
             kind=kind, subject=subject, at=at, reason=text_of(extension_value(each, "reason", "valueString"))
+        )
+
+
+def _queues(resource: Resource, base: str, reference: Reference, notes: Notes) -> Iterator[InQueue]:
+    for each in extensions(resource, systems.IN_QUEUE):
+        capacity = text_of(extension_value(each, "capacity", "valueCode"))
+        position = extension_value(each, "position", "valueUnsignedInt")
+        waiting = extension_value(each, "waiting", "valueUnsignedInt")
+        if not capacity:
+            notes.add(reference, "one entry about a queue names no capacity and was left out")
+            continue
+        yield InQueue(
+            capacity=CapacityId(capacity),
+            position=position if isinstance(position, int) else 0,
+            waiting=waiting if isinstance(waiting, int) else 0,
+            place=referred(extension_value(each, "place", "valueReference"), base),
         )
 
 

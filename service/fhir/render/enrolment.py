@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from service.domain.enrolment import Enrolment, Variance
+from service.domain.enrolment import Enrolment, InQueue, Variance
 from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference
 from service.fhir import systems
 from service.fhir.labels import labelled
@@ -33,6 +33,8 @@ _URLS = (
     systems.MISSING_FIELD,
     systems.VARIANCE_NOTED,
     systems.ENDED_REASON,
+    systems.ACCOUNTABLE_LEAD,
+    systems.IN_QUEUE,
     systems.REVISION,
 )
 
@@ -152,9 +154,23 @@ def _extensions(enrolment: Enrolment, context: Context) -> list[Json]:
     found += [{"url": systems.UNMET_GATE, "valueCode": gate} for gate in enrolment.unmet_gates]
     found += [{"url": systems.MISSING_FIELD, "valueCode": name} for name in enrolment.missing]
     found += [_variance(each, context) for each in enrolment.variances]
+    found += [_queue(each) for each in enrolment.queues]
+    if enrolment.accountable is not None:
+        lead = compact({"reference": enrolment.accountable, "display": enrolment.accountable_display})
+        found.append({"url": systems.ACCOUNTABLE_LEAD, "valueReference": lead})
     if enrolment.ended_reason:
         found.append({"url": systems.ENDED_REASON, "valueString": enrolment.ended_reason})
     return [*found, {"url": systems.REVISION, "valueUnsignedInt": enrolment.revision}]
+
+
+def _queue(queue: InQueue) -> Json:
+    parts: list[Json] = [{"url": "capacity", "valueCode": queue.capacity}]
+    if queue.place is not None:
+        parts.append({"url": "place", "valueReference": {"reference": queue.place}})
+    else:
+        parts.append({"url": "position", "valueUnsignedInt": queue.position})
+        parts.append({"url": "waiting", "valueUnsignedInt": queue.waiting})
+    return {"url": systems.IN_QUEUE, "extension": parts}
 
 
 def _variance(variance: Variance, context: Context) -> Json:

@@ -9,6 +9,7 @@ from typing import Any
 from service.domain.intents import ChangeFollowUp, OpenFollowUp
 from service.domain.vocabulary import OPEN, Reference
 from service.fhir import systems
+from service.fhir.capacities import queue_of
 from service.fhir.labels import labelled
 from service.fhir.references import codings, mapping, mappings, referred
 from service.fhir.render.context import Context
@@ -37,6 +38,7 @@ def open_follow_up(intent: OpenFollowUp, context: Context) -> Write:
         {
             **new_task(intent.identifier, template.title, context),
             "extension": [{"url": systems.ACCEPT_BY, "valueDateTime": context.at(intent.accept_by)}],
+            "groupIdentifier": _queue(intent, context),
             "basedOn": [context.enrolment()],
             "businessStatus": timeliness(intent.timeliness),
             "priority": intent.priority.value,
@@ -52,6 +54,13 @@ def open_follow_up(intent: OpenFollowUp, context: Context) -> Write:
         }
     )
     return new_task_write(intent.identifier, task, context)
+
+
+def _queue(intent: OpenFollowUp, context: Context) -> Json | None:
+    """Requests for the same reserved capacity are one group, so that the queue can be read off the record."""
+    pathway = context.pathway
+    asked = next((c for c in pathway.capacities.values() if c.request == intent.task.id), None)
+    return identifier(systems.QUEUE, queue_of(pathway.id, asked.id)) if asked else None
 
 
 def new_task(value: str, title: str, context: Context) -> Json:

@@ -19,6 +19,7 @@ from service.fhir.render.enrolment import keep_enrolment
 from service.fhir.render.escalation import keep_escalation
 from service.fhir.render.follow_up import change_follow_ups, open_follow_up
 from service.fhir.render.notice import raise_rung
+from service.fhir.render.place import free_place, take_place
 from service.fhir.render.provenance import decision_provenance
 from service.ports import Resource, Write
 
@@ -58,9 +59,11 @@ def render(
 
 
 def _work(context: Context) -> list[Write]:
-    """Follow-ups before escalations, because escalations are about them."""
+    """Places first, because somebody else may have been given them; follow-ups before escalations about them."""
     decision = context.decision
-    writes = change_follow_ups(decision.changes, context)
+    writes = [free_place(intent, context) for intent in decision.freed]
+    writes += [take_place(intent, context) for intent in decision.taken]
+    writes += change_follow_ups(decision.changes, context)
     writes += [open_follow_up(intent, context) for intent in decision.open]
     writes += [keep_escalation(intent, context) for intent in decision.escalations]
     for rung in decision.rungs:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.domain.enrolment import Enrolment, Variance
+from service.domain.enrolment import Enrolment, InQueue, Variance
 from service.domain.vocabulary import OPEN, RUNNING_PLAN, FollowUpStatus, VarianceKind
 from service.fhir.render.context import Context
 from service.fhir.render.elements import TIMELINESS_WORDS
@@ -71,8 +71,20 @@ def _lines(enrolment: Enrolment, context: Context) -> list[str]:
         f"Status: {enrolment.status.value}",
         f"Ended: {enrolment.ended_reason}" if enrolment.ended_reason else "",
         f"Pathway lead: {lead}",
+        f"Accountable for the person as a whole: {enrolment.accountable_display}"
+        if enrolment.accountable
+        else "",
+        *(_queue(each, context) for each in enrolment.queues),
         f"Clock started: {context.say(enrolment.started_at)}",
     ]
+
+
+def _queue(queue: InQueue, context: Context) -> str:
+    capacity = context.pathway.capacities.get(queue.capacity)
+    title = capacity.title if capacity else queue.capacity
+    if queue.place is not None:
+        return f"{title}: a place is given"
+    return f"{title}: waiting, number {queue.position} of {queue.waiting} in the queue"
 
 
 def _open_section(enrolment: Enrolment, context: Context) -> Section:
