@@ -5,13 +5,12 @@ Everything here is read off the record again each time, so a change that was kep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from service.domain.enrolment import Enrolment
 from service.domain.evidence import FollowUp
-from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import Decision
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import (
@@ -91,17 +90,17 @@ def borrowed(
 
     Those that are open, and those that were completed since this enrolment began.
     """
-    purposes = {task.purpose: task for _, task in pathway.templates.values() if task.purpose}
+    purposes = [task for _, task in pathway.templates.values() if task.purpose]
     found: dict[TaskId, list[FollowUp]] = {}
-    for purpose, follow_up in _of_others(purposes, enrolment, alongside):
-        if _serves(follow_up, enrolment):
-            task = purposes[purpose].id
-            found.setdefault(task, []).append(replace(follow_up, task=task))
+    for purpose, follow_up in _of_others({task.purpose for task in purposes}, enrolment, alongside):
+        for task in purposes if _serves(follow_up, enrolment) else ():
+            if task.purpose == purpose:
+                found.setdefault(task.id, []).append(replace(follow_up, task=task.id))
     return {task: tuple(sorted(each, key=lambda f: f.identifier)) for task, each in found.items()}
 
 
 def _of_others(
-    purposes: Mapping[str, FollowUpTask], enrolment: Enrolment, alongside: Alongside
+    purposes: Collection[str], enrolment: Enrolment, alongside: Alongside
 ) -> Iterator[tuple[str, FollowUp]]:
     running = {
         e.identifier: alongside.pathways[e.pathway]

@@ -205,6 +205,9 @@ def _place_times(view: View, need: OnPlace) -> Iterator[datetime]:
         yield from (f.opened_at for f in requests)
         return
     held = [place.held_since or view.now for place in view.places_held(need.capacity)]
+    if need.capacity not in view.capacities:
+        # The places were not read, as for measures: a request that was completed is a place that was given.
+        held = [f.changed_at for f in requests if f.status is FollowUpStatus.COMPLETED]
     if need.state is PlaceState.ALLOCATED:
         yield from held
     elif not held:
