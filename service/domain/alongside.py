@@ -105,7 +105,7 @@ def _of_others(
     running = {
         e.identifier: alongside.pathways[e.pathway]
         for e in alongside.enrolments
-        if e.identifier != enrolment.identifier and e.pathway in alongside.pathways
+        if e.pathway != enrolment.pathway and e.pathway in alongside.pathways
     }
     ended = {e.identifier for e in alongside.enrolments if e.status not in RUNNING_PLAN}
     for follow_up in alongside.follow_ups if purposes and running else ():
