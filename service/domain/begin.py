@@ -144,10 +144,10 @@ def begin(pathway: Pathway, candidate: Candidate, record: PersonRecord) -> Enrol
 def _begins(
     start: Start, condition: Condition, fact: Fact, grouped: ByKind, pathway: Pathway, now: datetime
 ) -> bool:
-    if fact.void or due_at(fact.happened_at, start.within, pathway.calendar) < now:
-        return False
     situation = _seen_from(fact, grouped, now)
-    if not condition.holds(fact, situation):
+    if fact.void or not condition.holds(fact, situation):
+        return False
+    if due_at(fact.happened_at, start.within, pathway.calendar) < now:
         return False
     if any(unless.holds(fact, situation) for unless in start.unless):
         return False

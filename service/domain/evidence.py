@@ -40,6 +40,8 @@ class Fact:
     void: bool = False
     """The record says it did not happen after all: entered in error, cancelled or not done. Counts for nothing."""
     content: Mapping[str, Any] = field(compare=False, repr=False)
+    known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Answers about the content that were worked out already; many rows of many pathways ask the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,9 +125,9 @@ class View:
         anytime = need.ever or need.windowed
         if not (anytime or happened_at >= self.situation.started_at):
             return False
-        if self.window is not None and not anytime and self.due(happened_at, self.window) < self.now:
+        if not need.condition.holds(fact, self.situation):
             return False
-        return need.condition.holds(fact, self.situation)
+        return self.window is None or anytime or self.due(happened_at, self.window) >= self.now
 
     def level(self, criterion: str) -> str | None:
         """The level of a criterion (e.g. risk) by its newest evidence; on a tie the level listed first."""

@@ -181,12 +181,32 @@ class Conditions:
 
     def _predicate(self, when: str, kind: str) -> Holds:
         predicate = self.compiler.predicate(when, kind)
-        return lambda fact, situation: predicate(fact.content, situation.now)
+
+        def holds(fact: Fact, situation: Situation) -> bool:
+            asked = (when, situation.now)
+            found = fact.known.get(asked)
+            if found is None:
+                found = fact.known[asked] = predicate(fact.content, situation.now)
+            return bool(found)
+
+        return holds
 
     def _coded(self, element: str, name: str, kind: str) -> Holds:
         codings = self.compiler.codings(element, kind)
-        contains = self.shared.terminology.matchers[name].contains
-        return lambda fact, _: any(contains(system, code) for system, code in codings(fact.content))
+        matcher = self.shared.terminology.matchers[name]
+
+        def holds(fact: Fact, _: Situation) -> bool:
+            asked = (element, id(matcher))
+            found = fact.known.get(asked)
+            if found is None:
+                pairs = fact.known.get(element)
+                if pairs is None:
+                    pairs = fact.known[element] = codings(fact.content)
+                found = any(matcher.contains(system, code) for system, code in pairs)
+                fact.known[asked] = found
+            return bool(found)
+
+        return holds
 
     def _linked(self, linked_by: str, kind: str) -> Holds:
         if linked_by == ANCHOR_ITSELF:

@@ -20,6 +20,10 @@ from service.ports import Resource
 
 RoleMatcher = Callable[[str | None, str], bool]
 """Whether a (system, code) means this role."""
+Meanings = dict[tuple[tuple[str | None, str], ...], frozenset[RoleId]]
+"""What codings mean as roles, as far as it was worked out already."""
+MOST_MEANINGS = 10_000
+"""A site uses few role codes; a record that holds more than this is not worth remembering."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,7 @@ class Directory:
     zone: tzinfo
     base: str
     notes: Notes = field(compare=False)
+    meanings: Meanings = field(default_factory=dict, compare=False, repr=False)
 
     def holder(self, element: object, roles: Iterable[RoleId] = ()) -> Holder | None:
         """The person a Reference element points to, who holds these roles beside those of a PractitionerRole.
@@ -57,12 +62,18 @@ class Directory:
 
     def matching(self, concepts: object) -> frozenset[RoleId]:
         """The roles that a CodeableConcept, or a list of them, stands for."""
-        found = list(codings(concepts))
-        return frozenset(
-            role
-            for role, matches in self.matchers.items()
-            if any(matches(system, code) for system, code in found)
-        )
+        found = tuple(codings(concepts))
+        known = self.meanings.get(found)
+        if known is None:
+            known = frozenset(
+                role
+                for role, matches in self.matchers.items()
+                if any(matches(system, code) for system, code in found)
+            )
+            if len(self.meanings) >= MOST_MEANINGS:
+                self.meanings.clear()
+            self.meanings[found] = known
+        return known
 
     def is_current(self, period: object) -> bool:
         """Whether a Period contains now; open ends and ends that cannot be read count as open."""
@@ -113,6 +124,7 @@ def directory(
     zone: tzinfo,
     base: str,
     notes: Notes,
+    meanings: Meanings | None = None,
 ) -> Directory:
     """The people among the resources."""
     known: dict[str, dict[Reference, Resource]] = {"Practitioner": {}, "PractitionerRole": {}}
@@ -128,6 +140,7 @@ def directory(
         zone=zone,
         base=base,
         notes=notes,
+        meanings={} if meanings is None else meanings,
     )
 
 

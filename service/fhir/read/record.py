@@ -43,7 +43,13 @@ def read_person(
     unique = _newest(resources, catalogue)
     patient = next((each for each in unique if reference_to(each) == person), {})
     people = directory(
-        unique, matchers=catalogue.roles, now=now, zone=catalogue.zone, base=catalogue.base_url, notes=notes
+        unique,
+        matchers=catalogue.roles,
+        now=now,
+        zone=catalogue.zone,
+        base=catalogue.base_url,
+        notes=notes,
+        meanings=catalogue.meanings,
     )
     return _Reader(unique, person, patient, catalogue, people, now, notes).record(gone)
 
