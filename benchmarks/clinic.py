@@ -14,8 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from service.app.practice import practice_of, role_codes
-from service.domain.pathway import Pathway, Start
-from service.domain.vocabulary import PathwayId, Reference
+from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.flow.reconcile import Practice
 from service.pathways.library import Library, load_library
@@ -45,28 +44,6 @@ def practice(base_url: str = "http://localhost/fhir") -> Practice:
         library(), zone=ZONE, base_url=base_url, accountable=ACCOUNTABLE, software_version="bench"
     )
     return replace(made, pathways={p.id: p for p in made.pathways.values()})
-
-
-def fifteen(made: Practice, *, enrolling: bool) -> Practice:
-    """The shipped pathways and copies of them under other ids, fifteen in all.
-
-    `enrolling`: the copies enrol whoever the originals do; else they ask the same questions and enrol nobody.
-    """
-    shipped = list(made.pathways.values())
-    pathways: dict[PathwayId, Pathway] = {p.id: p for p in shipped}
-    for number in range(FIFTEEN - len(shipped)):
-        original = shipped[number % len(shipped)]
-        name = PathwayId(f"{original.id}-{number + 2}")
-        starts = original.starts if enrolling else tuple(map(_for_nobody, original.starts))
-        pathways[name] = replace(original, id=name, starts=starts)
-    return replace(made, pathways=pathways)
-
-
-def _for_nobody(start: Start) -> Start:
-    """The same start, asked in full, and then answered with no."""
-    holds = start.condition.holds
-    refusing = replace(start.condition, holds=lambda fact, situation: holds(fact, situation) and False)
-    return replace(start, condition=refusing)
 
 
 def codes() -> list[tuple[str | None, str]]:
@@ -123,6 +100,14 @@ def discharged(key: str, at: datetime) -> list[Json]:
         },
     }
     return [*_person(key), stay]
+
+
+def in_crisis(key: str, at: datetime) -> list[Json]:
+    """A person whose visit to the emergency department for a mental-health crisis ended an hour before `at`."""
+    patient, stay = discharged(key, at)
+    visit = {**stay, "id": f"crisis-{key}", "class": {**stay["class"], "code": "EMER"}}
+    visit["period"] = {**stay["period"], "start": (at - timedelta(hours=6)).isoformat(timespec="seconds")}
+    return [patient, visit]
 
 
 def _person(key: str) -> Iterator[Json]:
