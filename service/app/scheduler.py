@@ -9,19 +9,29 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry
 
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
+from service.adapters.redis_inbox import RedisInbox
+from service.adapters.redis_tallies import RedisTallies
 from service.adapters.redis_work_index import RedisWorkIndex
+from service.app.heartbeat import Heartbeat
+from service.app.metrics import StateMetrics, about_this_build
+from service.app.operations_port import Dependency, Operations, serving
 from service.app.settings import Settings, load_settings
-from service.app.telemetry import WorkMetrics, log_to
-from service.app.wiring import open_queue, serve_metrics
+from service.app.subscription_files import SubscriptionsProblem, read_subscriptions
+from service.app.telemetry import log_to
+from service.app.wiring import open_queue
+from service.fhir.subscription_marks import heard_mark
 from service.flow.catch_up import MARK
 from service.flow.sweep import sweep
-from service.ports import Clock, Inbox, InboxUnavailable, Watermarks
+from service.ports import Clock, InboxUnavailable, Watermarks
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +48,16 @@ class Scheduler:
     """One look at a time; `step` is the whole of it."""
 
     index: RedisWorkIndex
-    inbox: Inbox
+    inbox: RedisInbox
     doorbell: RedisDoorbell
     dead_letters: RedisDeadLetters
     watermarks: Watermarks
     clock: Clock
-    metrics: WorkMetrics
+    metrics: StateMetrics
     catch_up_every: timedelta
-    heartbeat_file: Path | None = None
+    heartbeat: Heartbeat
+    tallies: RedisTallies
+    subscriptions: Sequence[str] = ()
     _pause: timedelta = LOOK_EVERY
     _has_started: bool = field(default=False, init=False)
 
@@ -56,6 +68,7 @@ class Scheduler:
 
     def look(self) -> timedelta:
         """One step; how long to wait before the next. Says once that Redis does not answer, and once that it does."""
+        self.heartbeat.beat()  # going round is being alive, also while Redis is away
         try:
             self.step()
         except InboxUnavailable:
@@ -66,8 +79,6 @@ class Scheduler:
         if self._pause != LOOK_EVERY:
             log.warning("Redis answers again")
             self._pause = LOOK_EVERY
-        if self.heartbeat_file is not None:
-            self.heartbeat_file.touch()
         return LOOK_EVERY
 
     def step(self) -> None:
@@ -85,19 +96,32 @@ class Scheduler:
             self.doorbell.catch_up_is_due(every=self.catch_up_every)
         self._has_started = True
         self.metrics.inbox.set(waiting)
+        self._measure(now)
+
+    def _measure(self, now: datetime) -> None:
+        self.metrics.oldest.set(self.inbox.oldest().total_seconds())
         self.metrics.index.set(self.index.size())
         self.metrics.dead_letters.set(self.dead_letters.size())
         self.metrics.behind.set(self.index.behind(now).total_seconds())
+        totals = self.tallies.totals()
+        self.metrics.stand(totals.numbers, totals.unowned_since, now)
+        for name in self.subscriptions:
+            heard = self.watermarks.get(heard_mark(name))
+            if heard is not None:
+                silent = now - datetime.fromisoformat(heard)
+                self.metrics.silent.labels(name).set(max(0.0, silent.total_seconds()))
 
 
 def run_scheduler(settings: Settings) -> int:
     """Look until SIGTERM or SIGINT; the exit status."""
-    log_to(sys.stderr, role="scheduler", level=settings.log_level)
+    log_to(sys.stderr, role="scheduler", level=settings.log_level, form=settings.log_format)
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
+    registry = CollectorRegistry()
+    about_this_build(registry, version=version("throughline"), role="scheduler")
+    heartbeat = Heartbeat(settings.heartbeat_file)
     with open_queue(settings) as queue:
-        serve_metrics(settings, queue.metrics.registry)
         scheduler = Scheduler(
             index=queue.index,
             inbox=queue.inbox,
@@ -105,12 +129,31 @@ def run_scheduler(settings: Settings) -> int:
             dead_letters=queue.dead_letters,
             watermarks=queue.watermarks,
             clock=queue.clock,
-            metrics=queue.metrics,
+            metrics=StateMetrics(registry),
             catch_up_every=timedelta(seconds=settings.catch_up_seconds),
-            heartbeat_file=settings.heartbeat_file,
+            heartbeat=heartbeat,
+            tallies=queue.tallies,
+            subscriptions=_names(settings),
         )
-        scheduler.run(stop)
+        operations = Operations(
+            registry=registry,
+            heartbeat=heartbeat,
+            dependencies=(Dependency(name="queue", probe=queue.index.size),),
+        )
+        with serving(operations, settings.host, settings.metrics_port):
+            scheduler.run(stop)
     return 0
+
+
+def _names(settings: Settings) -> list[str]:
+    """For metrics only, so a folder that cannot be used keeps nobody's follow-up waiting: `web` refuses to start on it."""
+    try:
+        return [each.name for each in read_subscriptions(settings.subscriptions)]
+    except SubscriptionsProblem:
+        log.warning(
+            "the subscriptions folder cannot be used, so metrics do not show how long they are silent"
+        )
+        return []
 
 
 if __name__ == "__main__":

@@ -17,27 +17,32 @@ from typing import Any
 
 from celery import Celery
 from fastapi import APIRouter, FastAPI
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from service.adapters.clocks import FileClock, SystemClock
-from service.adapters.fhir.auth import BearerToken
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.client import Limits as HttpLimits
+from service.adapters.fhir.pacing import Pace
 from service.adapters.fhir.probe import CAREFUL
 from service.adapters.fhir.retry import Backoff
+from service.adapters.fhir.watching import Watcher, unwatched
 from service.adapters.fhir_http import HttpFhirRecord
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_echoes import RedisEchoes
-from service.adapters.redis_inbox import AsyncInbox, RedisInbox
+from service.adapters.redis_inbox import AsyncInbox, RedisInbox, Taken
+from service.adapters.redis_tallies import RedisTallies
+from service.adapters.redis_trail import RedisTrail
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.celery_app import make_celery
+from service.app.metrics import WorkMetrics
+from service.app.observing import Observation, followed, on_taken, open_observation, tallying
 from service.app.practice import begins, practice_of, role_codes
 from service.app.probed_record import ProbedRecord
-from service.app.settings import Settings, rereading
-from service.app.telemetry import WorkMetrics
+from service.app.record_access import RecordAccess, record_access
+from service.app.settings import Settings
 from service.app.web import Check, create_app
 from service.app.work import Work
 from service.domain.vocabulary import Reference
@@ -65,13 +70,18 @@ class Queue:
     echoes: RedisEchoes
     doorbell: RedisDoorbell
     celery: Celery
+    tallies: RedisTallies
+    trail: RedisTrail
     clock: Clock
-    metrics: WorkMetrics
+
+
+def takes_no_note(_headers: Mapping[str, str], _waited: timedelta) -> None:
+    """For whoever reads an inbox without measuring it."""
 
 
 @contextmanager
-def open_queue(settings: Settings) -> Iterator[Queue]:
-    """Connects at the first use, so that a process can start before Redis does."""
+def open_queue(settings: Settings, *, taken: Taken = takes_no_note) -> Iterator[Queue]:
+    """Connects at the first use, so that a process can start before Redis does. `taken`: see RedisInbox."""
     keys = Keys(prefix=settings.key_prefix)
     celery = make_celery(settings)
     with connect(settings.need("redis_url")) as client:
@@ -82,6 +92,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
                     keys,
                     consumer=f"{socket.gethostname()}-{os.getpid()}",
                     left_behind_after=settings.lease,
+                    taken=taken,
                 ),
                 index=RedisWorkIndex(client, keys, lease=settings.lease),
                 dead_letters=RedisDeadLetters(client, keys),
@@ -89,20 +100,26 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
                 echoes=RedisEchoes(client, keys),
                 doorbell=RedisDoorbell(client, keys, celery),
                 celery=celery,
+                tallies=RedisTallies(client, keys),
+                trail=RedisTrail(client, keys),
                 clock=make_clock(settings),
-                metrics=WorkMetrics(CollectorRegistry()),
             )
         finally:
             celery.close()
 
 
 @contextmanager
-def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
+def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[tuple[Work, Celery]]:
     """A worker's jobs over the real record and the real queue. MappingsProblem when the pathways cannot be used."""
     with ExitStack() as stack:
-        queue = stack.enter_context(open_queue(settings))
+        seen = seen or stack.enter_context(open_observation(settings, role="worker"))
+        metrics = WorkMetrics(seen.registry)
+        queue = stack.enter_context(open_queue(settings, taken=on_taken(metrics, seen.tracing)))
         library = read_library(settings, today=queue.clock.now().date())
-        record = stack.enter_context(open_record(settings))
+        record = stack.enter_context(
+            open_record(settings, access=seen.access, watch=seen.watch, pace=seen.pace)
+        )
+        practice = make_practice(settings, library)
         yield (
             Work(
                 inbox=queue.inbox,
@@ -113,33 +130,56 @@ def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
                 echoes=queue.echoes,
                 doorbell=queue.doorbell,
                 clock=queue.clock,
-                practice=make_practice(settings, library),
+                practice=practice,
                 begins=begins(library),
                 directory=make_directory(settings, record, library).people,
-                metrics=queue.metrics,
+                metrics=metrics,
                 monotonic=time.monotonic,
+                tallied=tallying(queue.tallies, metrics, practice, queue.clock),
+                **followed(seen.tracing, queue.trail),
             ),
             queue.celery,
         )
 
 
 @contextmanager
-def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[FhirRecord]:
+def open_record(
+    settings: Settings,
+    *,
+    reading_only: bool = False,
+    access: RecordAccess | None = None,
+    watch: Watcher = unwatched,
+    pace: Pace | None = None,
+) -> Iterator[FhirRecord]:
     """The record server; what it can do is tried at the first use, unless nothing will be written."""
-    client = make_client(settings)
+    client = make_client(settings, access=access, watch=watch, pace=pace)
     try:
         yield HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
     finally:
         client.close()
 
 
-def make_client(settings: Settings) -> FhirClient:
-    """HTTP with the record server, with the token of the settings when there is one."""
-    auth = BearerToken(rereading("fhir_auth_token", settings)) if settings.fhir_auth_token else None
+def make_client(
+    settings: Settings,
+    *,
+    access: RecordAccess | None = None,
+    watch: Watcher = unwatched,
+    pace: Pace | None = None,
+) -> FhirClient:
+    """HTTP with the record server. `access` is shared by all clients of a process, so that they share one token."""
+    access = access or record_access(settings)
     # A call that gives up well before the lease ends leaves its worker time to give the person back properly.
     patience = Backoff(patience=max(2.0, settings.lease_seconds / 3))
     limits = HttpLimits(answer=settings.fhir_timeout_seconds)
-    return FhirClient(settings.need("fhir_base_url"), auth=auth, limits=limits, backoff=patience)
+    return FhirClient(
+        settings.need("fhir_base_url"),
+        auth=access.auth,
+        tls=access.tls,
+        limits=limits,
+        backoff=patience,
+        pace=pace,
+        watch=watch,
+    )
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -190,18 +230,13 @@ def make_directory(settings: Settings, record: FhirRecord, library: Library) -> 
     )
 
 
-def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
-    """Metrics of a process that has no web of its own, where a port is set for them."""
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.host, registry)
-
-
 def make_web(
     settings: Settings,
     *,
     watches: Mapping[str, Watch],
     routers: Sequence[APIRouter] = (),
     checks: Sequence[Check] = (),
+    seen: Observation | None = None,
 ) -> FastAPI:
     """The web process: it stores notifications and rings; `watches` by token, `routers` e.g. the governance pages."""
     keys = Keys(prefix=settings.key_prefix)
@@ -226,7 +261,8 @@ def make_web(
         watches=watches,
         inbox=inbox,
         limits=Limits(body_bytes=settings.max_body_bytes, depth=settings.max_depth),
-        registry=CollectorRegistry(),
+        registry=seen.registry if seen else CollectorRegistry(),
+        tracing=seen.tracing if seen else None,
         checks=[Check(name="inbox", probe=answers), *checks],
         routers=routers,
         lifespan=lifespan,

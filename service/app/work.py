@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
 
-from service.adapters.waiting import repeated
+from service.app.catching_up import CatchingUp
 from service.app.later import (
     BROKEN,
     LONGEST_PAUSE,
@@ -22,28 +22,22 @@ from service.app.later import (
     no_later_than,
     pause_after,
 )
-from service.app.practice import watched
-from service.app.telemetry import WorkMetrics, fault_of, labels_of
+from service.app.metrics import labels_of
+from service.app.telemetry import fault_of
+from service.domain.evidence import PersonRecord
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
-from service.flow.catch_up import CaughtUp, catch_up
-from service.flow.reconcile import Practice, Reconciled, reconcile
-from service.flow.sweep import sweep
-from service.flow.take_in import take_in
+from service.flow.reconcile import Reconciled, reconcile
+from service.flow.take_in import Trail, follows_nothing, take_in
 from service.ports import (
     Claim,
-    Clock,
     DeadLetters,
-    Doorbell,
     Echoes,
-    FhirRecord,
     Inbox,
     InboxUnavailable,
     RecordFailure,
     RecordUnavailable,
     Resource,
-    Watermarks,
-    WorkIndex,
     Written,
 )
 
@@ -56,37 +50,25 @@ LOOKS = 3
 AT_ONCE = 200  # notifications taken in one round
 DRAIN_FOR = timedelta(seconds=20)
 """How long one message may drain the inbox before it lets others have the thread."""
-SWEEP_LIMIT = 500
-SAY_SO_EVERY = 10.0  # seconds between two words of a catch-up that it is running
 
 
-class AnsweredBell(Doorbell, Protocol):
-    """A doorbell from the worker's side: it says that it has come."""
-
-    def answer_inbox(self) -> None: ...
-
-    def catch_up_has_begun(self) -> None: ...
-
-    def answer_catch_up(self) -> None: ...
+Tallied = Callable[[Reference, PersonRecord], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(CatchingUp):
     """The jobs of a worker over its ports. Every method may be called from several threads at once."""
 
     inbox: Inbox
-    index: WorkIndex
-    record: FhirRecord
     dead_letters: DeadLetters
-    watermarks: Watermarks
     echoes: Echoes
-    doorbell: AnsweredBell
-    clock: Clock
-    practice: Practice
-    begins: frozenset[str]
     directory: Callable[[], Sequence[Resource]]
-    metrics: WorkMetrics
     monotonic: Callable[[], float]
+    tallied: Tallied = lambda _person, _seen: None
+    """Told how a person stands after each look that had nothing left to write."""
+    trail: Trail = follows_nothing
+    around: Callable[[Reference], AbstractContextManager[object]] = lambda _person: nullcontext()
+    """Put around the work on one person, e.g. a span of the trace that woke them."""
 
     def starts(self) -> None:
         """A bell that a killed worker left rung would keep others from ringing for a while; rung twice does no harm."""
@@ -128,11 +110,13 @@ class Work:
             pathways=self.practice.pathways,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
+            trail=self.trail,
         )
         understood = done.taken - done.later - done.parked
         labels_of(
             {"understood": understood, "later": done.later, "parked": done.parked}, self.metrics.taken_in
         )
+        self.metrics.parked.labels("notification").inc(done.parked)
         if done.taken:
             log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
         for why, count in done.skipped.items():
@@ -148,7 +132,9 @@ class Work:
             if claim is None:
                 self.metrics.stale.inc()
                 return
-            self._reconcile(claim)
+            self.metrics.begun(claim, self.clock.now())
+            with self.around(claim.person):
+                self._reconcile(claim)
         except InboxUnavailable:
             log.warning("the work index does not answer; whoever was being looked at is taken up again")
 
@@ -174,13 +160,15 @@ class Work:
 
     def _finish(self, claim: Claim, done: Reconciled) -> None:
         """Give the person back; what was parked before is settled now, unless something of ours is broken."""
+        if done.seen is not None and not done.writes:
+            self.tallied(claim.person, done.seen)
         if not done.broken:
             self.index.finish(claim, done.next_due_at)
             self.dead_letters.take(letter_id(claim.person))
             return
         now = self.clock.now()
         self.metrics.failures.labels("broken").inc()
-        self.dead_letters.park(letter_about(claim.person, BROKEN.format(done.broken), now))
+        self._park(claim.person, BROKEN.format(done.broken), now)
         self.index.finish(claim, no_later_than(done.next_due_at, now, PARKED_AGAIN_AFTER))
 
     def _settle(self, person: Reference) -> Reconciled:
@@ -219,7 +207,9 @@ class Work:
                 now=self.clock.now(),
                 directory=self.directory,
             )
-        self._count(done)
+        self.metrics.looked(done)
+        if done.unreadable:
+            log.info("parts of a record could not be understood", extra={"parts": len(done.unreadable)})
         return done
 
     def _later(
@@ -239,61 +229,9 @@ class Work:
             self.index.back_off(claim, pause_after(failed, claim.token))
             return
         now = self.clock.now()
-        self.dead_letters.park(letter_about(claim.person, reason, now))
+        self._park(claim.person, reason, now)
         self.index.finish(claim, no_later_than(None, now, PARKED_AGAIN_AFTER))
 
-    def _count(self, done: Reconciled) -> None:
-        for decision in done.decisions:
-            outcome = "settled" if decision.is_settled else "wrote"
-            self.metrics.decisions.labels(decision.enrolment.pathway, outcome).inc()
-            if decision.rungs:
-                self.metrics.rungs.labels(decision.enrolment.pathway).inc(len(decision.rungs))
-        self.metrics.writes.inc(done.writes)
-        if done.unreadable:
-            log.info("parts of a record could not be understood", extra={"parts": len(done.unreadable)})
-
-    # --- catching up
-
-    def catch_up(self) -> None:
-        """Read from the record what notifications may have missed."""
-        try:
-            with repeated(self.doorbell.catch_up_has_begun, every=SAY_SO_EVERY):
-                done = self._read_what_changed()
-            self.metrics.caught_up.labels("rebuilt" if done.rebuilt else "done").inc()
-            self.sweep()
-        except RecordFailure as failure:
-            self.metrics.caught_up.labels("failed").inc()
-            log.warning("catch-up ended early (%s); it begins again where it was", type(failure).__name__)
-        except InboxUnavailable:
-            log.warning("the work index does not answer; catch-up begins again where it was")
-        finally:
-            self._answer_catch_up()
-
-    def sweep(self) -> None:
-        """Do not wait for the scheduler's next look when somebody is known to be due."""
-        sweep(self.index, self.doorbell, self.clock.now(), SWEEP_LIMIT)
-
-    def _catch_up_for(self, _subscription: str) -> None:
-        """What one subscription missed is found with everything else that was missed."""
-        self._read_what_changed()
-
-    def _read_what_changed(self) -> CaughtUp:
-        done = catch_up(
-            self.record,
-            self.index,
-            self.watermarks,
-            types=watched(self.practice),
-            begins=self.begins,
-            now=self.clock.now(),
-            lookback=self.practice.lookback,
-            base_url=self.practice.catalogue.base_url,
-        )
-        if done.read or done.rebuilt:
-            log.info("caught up", extra={"read": done.read, "woken": done.woken, "rebuilt": done.rebuilt})
-        return done
-
-    def _answer_catch_up(self) -> None:
-        try:
-            self.doorbell.answer_catch_up()
-        except InboxUnavailable:
-            log.warning("a catch-up's bell could not be answered; it falls silent by itself")
+    def _park(self, person: Reference, reason: str, now: datetime) -> None:
+        self.metrics.parked.labels("person").inc()
+        self.dead_letters.park(letter_about(person, reason, now))

@@ -43,6 +43,13 @@ log = logging.getLogger(__name__)
 CatchUp = Callable[[str], None]
 """Reads what a subscription watches from the record itself and wakes whom it concerns; takes the name."""
 
+Trail = Callable[[Mapping[Reference, str]], None]
+"""Told, before people are woken, which trace each of them follows (W3C traceparent of the notification)."""
+
+
+def follows_nothing(_traces: Mapping[Reference, str]) -> None:
+    """A Trail for whoever traces nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TakenIn:
@@ -72,6 +79,7 @@ def take_in(
     pathways: Iterable[PathwayId],
     base_url: str,
     limit: int,
+    trail: Trail = follows_nothing,
 ) -> TakenIn:
     """Take up to `limit` notifications from the inbox; `base_url` is that of the record server.
 
@@ -91,6 +99,8 @@ def take_in(
     _note_event_numbers(round_, watermarks)
     round_.catch_up(catch_up)
     if round_.people:
+        if round_.traces:
+            trail(round_.traces)
         index.wake(sorted(round_.people), clock.now())
     _leave_marks(round_, watermarks)
     inbox.done([entry for entry, _ in entries if entry not in round_.waiting])
@@ -108,6 +118,8 @@ class _Round:
     raw: dict[str, RawNotification] = field(default_factory=dict)
     understood: dict[str, Parsed] = field(default_factory=dict)
     people: set[Reference] = field(default_factory=set)
+    traces: dict[Reference, str] = field(default_factory=dict)
+    """Of several notifications that wake one person, the first."""
     waiting: set[str] = field(default_factory=set)
     parked: set[str] = field(default_factory=set)
     behind: dict[str, set[str]] = field(default_factory=dict)
@@ -133,7 +145,7 @@ class _Round:
         parsed = self.understood[entry]
         try:
             for change in parsed.changes:
-                self.people.update(self._people(entry, change))
+                self._wakes(entry, self._people(entry, change))
         except RecordUnavailable:
             self.waiting.add(entry)
         except RecordFailure as failure:
@@ -191,6 +203,12 @@ class _Round:
             skipped=dict(self.skipped),
             caught_up=tuple(self.caught_up),
         )
+
+    def _wakes(self, entry: str, people: Iterable[Reference]) -> None:
+        trace = self.raw[entry].headers.get("traceparent")
+        self.people.update(people)
+        if trace:
+            self.traces = dict.fromkeys(people, trace) | self.traces
 
     # --- one change
 

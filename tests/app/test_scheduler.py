@@ -11,10 +11,12 @@ from service.adapters.redis_connection import Keys, connect
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_inbox import RedisInbox
+from service.adapters.redis_tallies import RedisTallies
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
+from service.app.heartbeat import Heartbeat
+from service.app.metrics import StateMetrics
 from service.app.scheduler import LONGEST_PAUSE, LOOK_EVERY, Scheduler
-from service.app.telemetry import WorkMetrics
 from service.domain.vocabulary import Reference
 from service.flow.catch_up import MARK
 from service.ports import InboxUnavailable, RawNotification
@@ -57,9 +59,10 @@ def make(client, keys, celery):
             dead_letters=RedisDeadLetters(client, keys),
             watermarks=RedisWatermarks(client, keys),
             clock=ManualClock(),
-            metrics=WorkMetrics(CollectorRegistry()),
+            metrics=StateMetrics(CollectorRegistry()),
             catch_up_every=timedelta(seconds=60),
-            **more,
+            tallies=RedisTallies(client, keys),
+            **{"heartbeat": Heartbeat(), **more},
         )
 
     return make
@@ -109,18 +112,27 @@ def test_a_missing_mark_asks_for_a_catch_up_whatever_the_pace(make, celery, clie
 
 
 def test_metrics_show_what_waits(make, tmp_path):
-    scheduler = make(heartbeat_file=tmp_path / "alive")
+    scheduler = make(heartbeat=Heartbeat(tmp_path / "alive"), subscriptions=["adt", "never-heard"])
+    scheduler.tallies.keep(ANA, {"follow-ups|p|overdue": 4, "unowned|p": 1, "enrolments|p": 1}, HOUSE_NOW)
+    scheduler.watermarks.set("heard:adt", (HOUSE_NOW - timedelta(minutes=5)).isoformat())
+    scheduler.clock.move(hours=1)
     scheduler.index.wake([ANA], HOUSE_NOW - timedelta(minutes=2))
     scheduler.look()
     value = scheduler.metrics.registry.get_sample_value
     assert value("throughline_index_size") == 1
-    assert value("throughline_behind_seconds") == 120
+    assert value("throughline_behind_seconds") == 3720
+    assert value("throughline_open_follow_ups", {"pathway": "p", "timeliness": "overdue"}) == 4
+    assert value("throughline_unowned_follow_ups", {"pathway": "p"}) == 1
+    assert value("throughline_unowned_oldest_seconds") == 3600
+    assert value("throughline_coverage_ratio") == 0.75
+    assert value("throughline_subscription_silent_seconds", {"subscription": "adt"}) == 3900
+    assert value("throughline_subscription_silent_seconds", {"subscription": "never-heard"}) is None
     assert value("throughline_claims_total") == 1
     assert (tmp_path / "alive").exists()
 
 
 def test_a_redis_that_is_away_is_told_once_and_asked_less_and_less_often(make, caplog, tmp_path):
-    scheduler = make(heartbeat_file=tmp_path / "alive")
+    scheduler = make(heartbeat=Heartbeat(tmp_path / "alive"))
     real = scheduler.index
 
     class Gone:
@@ -131,7 +143,7 @@ def test_a_redis_that_is_away_is_told_once_and_asked_less_and_less_often(make, c
     pauses = [scheduler.look() for _ in range(6)]
     assert pauses[0] == 2 * LOOK_EVERY
     assert pauses[-1] == LONGEST_PAUSE
-    assert not (tmp_path / "alive").exists()
+    assert (tmp_path / "alive").exists()  # being restarted would not bring Redis back
     scheduler.index = real
     assert scheduler.look() == LOOK_EVERY
     assert [r.getMessage() for r in caplog.records] == [

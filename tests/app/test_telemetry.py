@@ -5,9 +5,8 @@ import json
 import logging
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 
-from service.app.telemetry import JsonLines, OncePerTrouble, WorkMetrics, log_to
+from service.app.telemetry import JsonLines, OncePerTrouble, log_to
 
 
 @pytest.fixture
@@ -80,14 +79,3 @@ def test_the_filter_leaves_other_loggers_alone():
     record = logging.makeLogRecord({"name": "service.x", "msg": "m", "levelno": logging.ERROR})
     assert OncePerTrouble().filter(record)
     assert json.loads(JsonLines("web").format(record))["role"] == "web"
-
-
-def test_metrics_have_no_label_that_could_name_a_person():
-    registry = CollectorRegistry()
-    metrics = WorkMetrics(registry)
-    metrics.decisions.labels("after-discharge", "wrote").inc()
-    names = {label for metric in registry.collect() for sample in metric.samples for label in sample.labels}
-    assert names <= {"outcome", "pathway", "kind", "le"}
-    assert b'throughline_decisions_total{outcome="wrote",pathway="after-discharge"} 1.0' in generate_latest(
-        registry
-    )

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import InMemoryRecord
 from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after
+from service.app.metrics import WorkMetrics
 from service.app.practice import watched
-from service.app.telemetry import WorkMetrics
 from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference, RoleId

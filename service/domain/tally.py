@@ -1,0 +1,69 @@
+"""How one person stands in numbers, from the record as read: for metrics, never for decisions.
+
+Says nothing about who the person is; pathways, clocks and causes are names from configuration.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.domain.evidence import FollowUp, PersonRecord
+from service.domain.owners import is_held
+from service.domain.pathway import Pathway
+from service.domain.standing import timeliness
+from service.domain.vocabulary import OPEN, RUNNING_PLAN, Cause, PathwayId, RoleId, TaskId, Timeliness
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Numbers of one person; adding up those of everybody gives the numbers of the site."""
+
+    enrolments: Mapping[PathwayId, int] = field(default_factory=dict)
+    """Running ones."""
+    follow_ups: Mapping[tuple[PathwayId, Timeliness], int] = field(default_factory=dict)
+    """Open ones, by where they stand against their clocks."""
+    unowned: Mapping[PathwayId, int] = field(default_factory=dict)
+    """Open ones whose role nobody holds in their own right; the accountable person holds them meanwhile."""
+    unowned_since: datetime | None = None
+    """Since when the first of these is unowned."""
+    escalations: Mapping[tuple[PathwayId, Cause], int] = field(default_factory=dict)
+    """Running ones."""
+
+
+def tally(record: PersonRecord, pathways: Mapping[PathwayId, Pathway], now: datetime) -> Tally:
+    """Count what `record` says; what stands on a pathway that is not among `pathways` is counted under its name."""
+    open_ones = [follow_up for follow_up in record.follow_ups if follow_up.status in OPEN]
+    running = [each for each in record.escalations if each.status in RUNNING_PLAN]
+    unowned = list(_unowned(open_ones, record, pathways))
+    vacant = [each.missed_at for each in running if each.cause is Cause.UNOWNED]
+    return Tally(
+        enrolments=Counter(e.pathway for e in record.enrolments if e.status in RUNNING_PLAN),
+        follow_ups=Counter((_pathway(each.identifier), timeliness(each, now)) for each in open_ones),
+        unowned=Counter(_pathway(each.identifier) for each in unowned),
+        unowned_since=min([*vacant, *(each.opened_at for each in unowned)]) if unowned else None,
+        escalations=Counter((_pathway(each.identifier), each.cause) for each in running),
+    )
+
+
+def _unowned(
+    follow_ups: Iterable[FollowUp], record: PersonRecord, pathways: Mapping[PathwayId, Pathway]
+) -> Iterator[FollowUp]:
+    roles = {
+        (pathway.id, template.id): template.owner
+        for pathway in pathways.values()
+        for stage in pathway.stages
+        for template in stage.tasks
+    }
+    held: dict[RoleId, bool] = {}
+    for follow_up in follow_ups:
+        role = roles.get((_pathway(follow_up.identifier), TaskId(follow_up.task)))
+        if role is not None and not held.setdefault(role, is_held(role, record.roster)):
+            yield follow_up
+
+
+def _pathway(identifier: str) -> PathwayId:
+    """Every identifier of ours begins with its pathway."""
+    return PathwayId(identifier.partition("/")[0])
