@@ -10,6 +10,7 @@ from service.adapters.clocks import SystemClock
 from service.app.doctor import Examined, examine
 from service.app.findings import Finding
 from service.app.practice import role_codes
+from service.app.record_access import access_problems, record_access
 from service.app.settings import Settings, unknown_variables
 from service.app.subscription_files import read_subscriptions
 from service.app.subscriptions import State, Subscriptions
@@ -43,13 +44,16 @@ def subscription_states(settings: Settings) -> list[State]:
 
 def examine_installation(settings: Settings) -> Iterator[Finding]:
     """Everything `doctor` finds."""
-    client = make_client(impatient(settings)) if settings.fhir_base_url else None
+    can_ask = settings.fhir_base_url is not None and not access_problems(settings)
+    access = record_access(settings) if can_ask else None
+    client = make_client(impatient(settings), access=access) if access else None
     try:
         yield from examine(
             Examined(
                 settings=settings,
                 unknown=unknown_variables(),
                 client=client,
+                token=access.request if access else None,
                 library=lambda: _library(settings),
                 searches=lambda library: needed_searches(library, settings),
                 subscriptions=lambda: _subscription_sentences(settings),

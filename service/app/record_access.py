@@ -69,7 +69,7 @@ def record_access(
 
 def access_problems(settings: Settings) -> list[str]:
     """Why the FHIR server cannot be spoken to with these settings, one line each with the remedy."""
-    return [*_contradictions(settings), *_unusable_keys(settings), *_unusable_certificates(settings)]
+    return [*_contradictions(settings), *unusable_keys(settings), *_unusable_certificates(settings)]
 
 
 def client_of(settings: Settings) -> Client:
@@ -150,7 +150,8 @@ def _contradictions(settings: Settings) -> list[str]:
     return found
 
 
-def _unusable_keys(settings: Settings) -> list[str]:
+def unusable_keys(settings: Settings) -> list[str]:
+    """Which private keys cannot be used, and why."""
     found = []
     for name in KEYS:
         given = getattr(settings, name)

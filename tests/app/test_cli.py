@@ -21,7 +21,7 @@ BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
     "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
     "pathways describe", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
-    "dead-letters list", "dead-letters retry",
+    "dead-letters list", "dead-letters retry", "keys new", "keys show",
 )  # fmt: skip
 
 

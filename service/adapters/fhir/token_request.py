@@ -6,7 +6,6 @@ FHIR server (SMART App Launch 2, section 4.1.3) unless it is given.
 
 from __future__ import annotations
 
-import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ import msgspec
 from service.adapters.fhir.address import Base
 from service.adapters.fhir.signing import KeyProblem, SigningKey
 from service.adapters.fhir.tls import Tls
+from service.adapters.fhir.token_answer import token_of
 from service.adapters.fhir.tokens import NoToken, Token
 from service.adapters.fhir.unpacking import unpacked
 from service.ports import RecordFailure
@@ -30,12 +30,8 @@ LARGEST = 262_144
 """Bytes of a token answer or a discovery document."""
 ASSERTION_LIVES = 240
 """Seconds; SMART allows 300, less a clock that runs ahead of the server's."""
-ASSUMED_LIFETIME = 300.0
-LONGEST_LIFETIME = 86_400.0
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SCOPE_V1, SCOPE_V2 = "system/*.read system/*.write", "system/*.cruds"
-_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
-_CODE = re.compile(r"[a-z_]{1,40}")
 
 
 class SecretIn(StrEnum):
@@ -86,17 +82,11 @@ class TokenRequest:
         self._base, self._client, self._tls = Base.parse(base_url), client, tls
         self._wall, self._counted = wall, counted
         self._endpoint: Endpoint | None = None
-        self._http = httpx.Client(
-            transport=transport,
-            follow_redirects=False,
-            trust_env=False,
-            verify=True if tls is None else tls.context,
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
-            timeout=httpx.Timeout(10.0, connect=5.0),
-        )
+        self._transport = transport
 
-    def close(self) -> None:
-        self._http.close()
+    @property
+    def client_id(self) -> str:
+        return self._client.client_id
 
     def __call__(self) -> Token:
         """NoToken when there is none."""
@@ -105,7 +95,7 @@ class TokenRequest:
         try:
             endpoint = self.endpoint()
             form, headers = self._form(endpoint), self._headers()
-            token = _token_of(*self._exchange("POST", endpoint.url, form, headers))
+            token = token_of(*self._exchange("POST", endpoint.url, form, headers))
         except (KeyProblem, OSError, UnicodeDecodeError) as problem:
             self._counted("failed")
             why = str(problem) if isinstance(problem, KeyProblem) else "its file cannot be read"
@@ -200,13 +190,27 @@ class TokenRequest:
     ) -> tuple[int, Mapping[str, Any]]:
         doing = "The token request" if form else "The search for the token endpoint"
         try:
-            with self._http.stream(method, url, data=form, headers=headers) as response:
+            with (
+                self._http() as http,
+                http.stream(method, url, data=form, headers=headers) as response,
+            ):
                 raw = unpacked(response, LARGEST, doing)
         except httpx.HTTPError as fault:
             raise NoToken(f"{doing} got no answer ({type(fault).__name__}). Try again later.") from None
         except RecordFailure as failure:
             raise NoToken(str(failure), status=failure.status) from None
         return response.status_code, _object(raw)
+
+    def _http(self) -> httpx.Client:
+        """One for each request: they are minutes apart, and nothing has to be closed when a process ends."""
+        return httpx.Client(
+            transport=self._transport,
+            follow_redirects=False,
+            trust_env=False,
+            verify=True if self._tls is None else self._tls.context,
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            timeout=httpx.Timeout(10.0, connect=5.0),
+        )
 
 
 NAMED = "The token endpoint that the FHIR server names"
@@ -238,52 +242,6 @@ def _below(node: Any, path: tuple[str, ...]) -> list[dict[str, Any]]:
     if not path:
         return nodes
     return [found for each in nodes for found in _below(each.get(path[0]), path[1:])]
-
-
-def _token_of(status: int, body: Mapping[str, Any]) -> Token:
-    """RFC 6749 section 5. What a token holds goes into a header, so it may only be what a header may hold."""
-    if status != httpx.codes.OK:
-        raise NoToken(_refusal(status, body), status=status)
-    value, kind = body.get("access_token"), str(body.get("token_type", "bearer"))
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value) or kind.lower() != "bearer":
-        raise NoToken(
-            "The token server's answer holds no bearer token. Check that THROUGHLINE_FHIR_AUTH_TOKEN_URL, or what the"
-            " FHIR server names, is a token endpoint."
-        )
-    scope = body.get("scope")
-    return Token(
-        value=value,
-        lifetime=_lifetime(body.get("expires_in")),
-        scope=scope if isinstance(scope, str) else None,
-    )
-
-
-def _lifetime(told: object) -> float:
-    """Seconds; some servers say it as a text, some not at all."""
-    try:
-        seconds = float(told) if isinstance(told, int | float | str) else ASSUMED_LIFETIME
-    except ValueError:
-        return ASSUMED_LIFETIME
-    return min(LONGEST_LIFETIME, seconds) if seconds > 0 else 1.0
-
-
-def _refusal(status: int, body: Mapping[str, Any]) -> str:
-    code = body.get("error")
-    said = code if isinstance(code, str) and _CODE.fullmatch(code) else "no reason"
-    return f"The token server gave no token ({status}, {said}). {_REMEDY.get(said, _LATER if status >= 500 else _CHECK)}"
-
-
-_LATER = "Try again later."
-_CHECK = "Check the THROUGHLINE_FHIR_AUTH_… settings against what was registered."
-_REMEDY = {
-    "invalid_client": (
-        "Check THROUGHLINE_FHIR_AUTH_CLIENT_ID, and that the server knows our key (/.well-known/jwks.json) or secret,"
-        " and that both clocks agree."
-    ),
-    "unauthorized_client": "Have the server allow this client the grant client_credentials.",
-    "invalid_scope": "Set THROUGHLINE_FHIR_AUTH_SCOPE to scopes that were granted to this client.",
-    "unsupported_grant_type": "Have the server allow the grant client_credentials.",
-}
 
 
 def _outcome(failure: NoToken) -> str:

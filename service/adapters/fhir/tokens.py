@@ -105,6 +105,8 @@ class TokenSource:
 
     def _renewed_early(self, kept: _Kept) -> _Kept:
         """A failure is no harm yet: the one we have is still good, and the next try waits a little."""
+        if self._kept is not kept:
+            return self._current()  # somebody was quicker
         if self._monotonic() < self._not_before:
             return kept
         try:
