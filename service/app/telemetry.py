@@ -115,8 +115,8 @@ def log_to(stream: TextIO, *, role: str, level: str, form: str = "json") -> None
     root.setLevel(logging.WARNING)
     logging.getLogger(OURS).setLevel(level)
     logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.INFO)  # says when all is well again
-    logging.getLogger("py.warnings").setLevel(
-        logging.ERROR
-    )  # advice of libraries to developers, not to operators
+    logging.captureWarnings(True)
+    # Advice of libraries to developers, not to operators; and not one line each.
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     # Its lines carry the text of the exception; whatever a task does not handle is logged by the task itself.
     logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)

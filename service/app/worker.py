@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from celery import Celery, bootsteps, signals
+from celery.apps import worker as celery_worker
 from opentelemetry.trace import SpanKind
 
 from service.adapters.redis_doorbell import Job, Queue
@@ -86,6 +87,8 @@ def run_worker(settings: Settings) -> int:
         stack.enter_context(serving(operations, settings.host, settings.metrics_port))
         celery.steps["consumer"].update({_beating(heartbeat), Reconnecting})
         signals.setup_logging.connect(_leave_logging_alone)
+        # What Celery would print past every logger when it is asked to stop becomes a line like any other.
+        celery_worker.safe_say = lambda message, *_: log.info("Celery says: %s", message.strip())
         stack.callback(heartbeat.stop)
         heartbeat.wait()  # until Redis answers for the first time
         return _consume(celery, settings)
