@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 import httpx
 
 from service.adapters.fhir.address import Base
-from service.adapters.fhir.tokens import NoToken, TokenSource
+from service.adapters.fhir.tokens import NoToken, TokenSource, may_be_a_token
 from service.ports import RecordRefused
 
 
@@ -21,13 +21,22 @@ class BearerToken(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         _must_be_below(self._base, request)
+        yield _bearing(request, self._checked())
+
+    def _checked(self) -> str:
+        """What is put into a header may only be what a header may hold: a file with more lines would be two headers."""
         try:
             token = self._token()
         except (OSError, UnicodeDecodeError):
             raise NoToken(
                 "The file that holds the token of the FHIR server cannot be read. Check that it exists and may be read."
             ) from None
-        yield _bearing(request, token)
+        if not may_be_a_token(token):
+            raise NoToken(
+                "What is set as the token of the FHIR server is none: it must be one word of ASCII letters, digits and signs."
+                " Check THROUGHLINE_FHIR_AUTH_TOKEN or its file."
+            )
+        return token
 
     def __repr__(self) -> str:
         return "BearerToken(…)"

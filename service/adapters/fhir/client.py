@@ -153,6 +153,10 @@ class FhirClient:
                 answer = self._once(request, content)
             except httpx.RequestError as fault:
                 return None, fault
+            except httpx.InvalidURL:
+                raise RecordRefused(
+                    f"{request.doing}: the address cannot be used (too long, or not an address), so nothing was sent."
+                ) from None
             if answer.status in CONTENTION:
                 slot.contended()
             return answer, None
@@ -165,6 +169,11 @@ class FhirClient:
                 f"{request.doing}: the address lies outside the FHIR base URL, so nothing was sent."
             )
         headers = dict(request.headers)
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            raise RecordRefused(
+                f"{request.doing}: a header would hold characters that a header may not hold (a version the FHIR server made"
+                " up?), so nothing was sent. Report it to the server's operator."
+            )
         if content is not None:
             headers["Content-Type"] = FHIR_JSON
         if self._tls is not None:
@@ -197,7 +206,7 @@ class FhirClient:
             return None
         try:
             return self._decoder.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError):
+        except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
             if response.status_code >= 300:
                 return None
         raise RecordUnavailable(

@@ -11,11 +11,10 @@ from typing import Any
 
 import httpx
 
-from service.adapters.fhir.tokens import NoToken, Token
+from service.adapters.fhir.tokens import NoToken, Token, may_be_a_token
 
 ASSUMED_LIFETIME = 300.0
 LONGEST_LIFETIME = 86_400.0
-_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
 _SCOPE = re.compile(r"system/(\*|[A-Z][A-Za-z]*)\.(\*|read|write|c?r?u?d?s?)(?:\?.*)?")
 _CODE = re.compile(r"[a-z_]{1,40}")
 
@@ -25,14 +24,14 @@ def token_of(status: int, body: Mapping[str, Any]) -> Token:
     if status != httpx.codes.OK:
         raise NoToken(_refusal(status, body), status=status)
     value, kind = body.get("access_token"), str(body.get("token_type", "bearer"))
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value) or kind.lower() != "bearer":
+    if not may_be_a_token(value) or kind.lower() != "bearer":
         raise NoToken(
             "The token server's answer holds no bearer token. Check that THROUGHLINE_FHIR_AUTH_TOKEN_URL, or what the"
             " FHIR server names, is a token endpoint."
         )
     scope = body.get("scope")
     return Token(
-        value=value,
+        value=str(value),
         lifetime=_lifetime(body.get("expires_in")),
         scope=scope if isinstance(scope, str) else None,
     )

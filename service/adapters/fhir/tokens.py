@@ -5,6 +5,7 @@ Must never show a token. Where tokens come from is handed in.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,14 @@ JUST_ISSUED = 5.0
 """A token that is refused within so many seconds of its issue is not at fault; a new one would be refused as well."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two tries to get a token when that fails."""
+
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
+
+
+def may_be_a_token(text: object) -> bool:
+    """Printable ASCII without spaces (a superset of RFC 6750 section 2.1), so that it is safe inside a header."""
+    return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
 
 
 class NoToken(RecordUnavailable):
