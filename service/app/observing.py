@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
@@ -25,7 +25,6 @@ from service.adapters.fhir.pacing import Pace
 from service.adapters.fhir.watching import Exchange, Watcher
 from service.adapters.redis_inbox import Taken
 from service.adapters.redis_tallies import RedisTallies
-from service.adapters.redis_trail import RedisTrail
 from service.adapters.tracing import NAME, TRACEPARENT, Tracing, failed
 from service.app.metrics import FhirMetrics, TokenMetrics, WorkMetrics, about_this_build, names_of
 from service.app.record_access import RecordAccess, record_access
@@ -38,8 +37,8 @@ from service.ports import Clock, InboxUnavailable
 
 log = logging.getLogger(__name__)
 
-FLUSH_WITHIN_MS = 3000
-"""How long the end of a process waits for its last spans to be taken."""
+EXPORT_WITHIN = 2.0
+"""Seconds for one export with all its tries; also what the end of a process waits for its last spans to be taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +79,12 @@ def open_tracing(settings: Settings, *, role: str) -> Iterator[Tracing]:
     )
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     # Not the global provider: libraries that find one there would export addresses, and with them tokens and ids.
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=wanted.endpoint)))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=wanted.endpoint, timeout=EXPORT_WITHIN))
+    )
     try:
         yield Tracing(provider.get_tracer(NAME, version("throughline")))
     finally:
-        provider.force_flush(FLUSH_WITHIN_MS)
         provider.shutdown()
 
 
@@ -205,7 +205,15 @@ def tallying(
     return tallied
 
 
-def followed(tracing: Tracing, trail: RedisTrail) -> dict[str, Any]:
+class KeepsTrail(Protocol):
+    """Carries a trace from whoever wakes a person to whoever works on them."""
+
+    def note(self, traces: Mapping[Reference, str]) -> None: ...
+
+    def take(self, person: Reference) -> str: ...
+
+
+def followed(tracing: Tracing, trail: KeepsTrail) -> dict[str, Any]:
     """What lets work on a person continue the trace of the notification that woke them; nothing where none is traced."""
     if not tracing.is_on:
         return {}

@@ -14,7 +14,7 @@ from service.domain.evidence import FollowUp, PersonRecord
 from service.domain.owners import is_held
 from service.domain.pathway import Pathway
 from service.domain.standing import timeliness
-from service.domain.vocabulary import OPEN, RUNNING_PLAN, Cause, PathwayId, RoleId, TaskId, Timeliness
+from service.domain.vocabulary import OPEN, RUNNING_PLAN, Cause, PathwayId, RoleId, Timeliness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +51,17 @@ def tally(record: PersonRecord, pathways: Mapping[PathwayId, Pathway], now: date
 def _unowned(
     follow_ups: Iterable[FollowUp], record: PersonRecord, pathways: Mapping[PathwayId, Pathway]
 ) -> Iterator[FollowUp]:
-    roles = {
-        (pathway.id, template.id): template.owner
-        for pathway in pathways.values()
-        for stage in pathway.stages
-        for template in stage.tasks
-    }
     held: dict[RoleId, bool] = {}
     for follow_up in follow_ups:
-        role = roles.get((_pathway(follow_up.identifier), TaskId(follow_up.task)))
+        role = _role_of(follow_up, pathways.get(_pathway(follow_up.identifier)))
         if role is not None and not held.setdefault(role, is_held(role, record.roster)):
             yield follow_up
+
+
+def _role_of(follow_up: FollowUp, pathway: Pathway | None) -> RoleId | None:
+    stages = pathway.stages if pathway else ()
+    owners = (t.owner for stage in stages for t in stage.tasks if t.id == follow_up.task)
+    return next(owners, None)
 
 
 def _pathway(identifier: str) -> PathwayId:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from service.app.telemetry import JsonLines, OncePerTrouble, log_to
+from service.app.telemetry import JsonLines, OncePerTrouble, PlainLines, log_to
 
 
 @pytest.fixture
@@ -79,3 +79,24 @@ def test_the_filter_leaves_other_loggers_alone():
     record = logging.makeLogRecord({"name": "service.x", "msg": "m", "levelno": logging.ERROR})
     assert OncePerTrouble().filter(record)
     assert json.loads(JsonLines("web").format(record))["role"] == "web"
+
+
+def test_lines_for_a_terminal_say_the_same(stream):
+    record = logging.makeLogRecord(
+        {
+            "name": "service.flow.x",
+            "msg": "took in",
+            "levelno": 20,
+            "levelname": "INFO",
+            "taken": 3,
+            "created": 1.5,
+        }
+    )
+    assert PlainLines("worker").format(record) == "00:00:01.500 INFO worker: took in  (taken=3)"
+
+
+def test_lines_for_a_terminal_are_chosen_by_name():
+    stream = io.StringIO()
+    log_to(stream, role="web", level="INFO", form="text")
+    logging.getLogger("service.x").info("here")
+    assert stream.getvalue().endswith(" INFO web: here\n")
