@@ -55,7 +55,9 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
         supervisor = Supervisor(environment={}, log_dir=state_dir / "logs", told=told)
         for role in ROLES:
             supervisor.add(
-                role, [sys.executable, "-m", "service.app.cli", role], environment=_own(role, settings)
+                role,
+                [sys.executable, "-m", "service.app.cli", role],
+                environment=own_environment(role, settings),
             )
         supervisor.end_left_over()
         check_address(settings.host, settings.port)
@@ -80,7 +82,7 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
     )
 
 
-def _own(role: str, settings: Settings) -> dict[str, str]:
+def own_environment(role: str, settings: Settings) -> dict[str, str]:
     """Two processes of one machine cannot show their metrics at one port: the scheduler takes the next."""
     if role != "scheduler" or settings.metrics_port is None:
         return {}

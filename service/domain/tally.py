@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.domain.evidence import FollowUp, PersonRecord
+from service.domain.evidence import FollowUp, PersonRecord, Roster
+from service.domain.follow_up_task import FollowUpTask
 from service.domain.owners import is_held
 from service.domain.pathway import Pathway
 from service.domain.standing import timeliness
-from service.domain.vocabulary import OPEN, RUNNING_PLAN, Cause, PathwayId, RoleId, Timeliness
+from service.domain.vocabulary import OPEN, RUNNING_PLAN, Cause, PathwayId, Timeliness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +52,24 @@ def tally(record: PersonRecord, pathways: Mapping[PathwayId, Pathway], now: date
 def _unowned(
     follow_ups: Iterable[FollowUp], record: PersonRecord, pathways: Mapping[PathwayId, Pathway]
 ) -> Iterator[FollowUp]:
-    held: dict[RoleId, bool] = {}
     for follow_up in follow_ups:
-        role = _role_of(follow_up, pathways.get(_pathway(follow_up.identifier)))
-        if role is not None and not held.setdefault(role, is_held(role, record.roster)):
+        template = _template_of(follow_up, pathways.get(_pathway(follow_up.identifier)))
+        if template is not None and not _is_held(follow_up, template, record.roster):
             yield follow_up
 
 
-def _role_of(follow_up: FollowUp, pathway: Pathway | None) -> RoleId | None:
+def _is_held(follow_up: FollowUp, template: FollowUpTask, roster: Roster) -> bool:
+    """Of what is asked of the sender, nobody stands in as long as somebody else than the accountable person has it."""
+    if not template.asks_sender:
+        return is_held(template.owner, roster)
+    stands_in = roster.accountable
+    accountable = {stands_in.reference, stands_in.practitioner} if stands_in else set()
+    return follow_up.owner is not None and follow_up.owner not in accountable
+
+
+def _template_of(follow_up: FollowUp, pathway: Pathway | None) -> FollowUpTask | None:
     stages = pathway.stages if pathway else ()
-    owners = (t.owner for stage in stages for t in stage.tasks if t.id == follow_up.task)
-    return next(owners, None)
+    return next((t for stage in stages for t in stage.tasks if t.id == follow_up.task), None)
 
 
 def _pathway(identifier: str) -> PathwayId:

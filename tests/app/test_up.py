@@ -19,7 +19,7 @@ from service.app.orderly_end import orderly_end, wait_for_interrupt
 from service.app.settings import load_settings
 from service.app.state_folder import StateFolderProblem, held, write_settings
 from service.app.supervisor import Supervisor
-from service.app.up import DidNotStart, wait_until_alive
+from service.app.up import DidNotStart, own_environment, wait_until_alive
 from tests.app.test_demo import processes_about
 from tests.builders import a_condition, a_patient, an_encounter
 from tests.processes import ROOT, eventually, free_port
@@ -198,3 +198,10 @@ def test_the_first_signal_interrupts_and_the_next_does_not_disturb_the_tidying_u
             tidied.append("all")
     assert tidied == ["all"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_worker_and_scheduler_of_one_machine_show_their_metrics_at_neighbouring_ports():
+    settings = load_settings({}, metrics_port=9400)
+    assert own_environment("worker", settings) == {}
+    assert own_environment("scheduler", settings) == {"THROUGHLINE_METRICS_PORT": "9401"}
+    assert own_environment("scheduler", load_settings({})) == {}

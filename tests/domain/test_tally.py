@@ -1,9 +1,24 @@
 """How one person stands in numbers, from the record as it is after all has been written."""
 
+from dataclasses import replace
+
 from service.domain.tally import Tally, tally
 from service.domain.vocabulary import Cause, Timeliness
 from tests.domain.an_imaginary_record import World, world
-from tests.domain.builders import COORDINATOR, NOW, ROSTER, discharge, fact, pathway, record, without
+from tests.domain.builders import (
+    COORDINATOR,
+    LEAD,
+    NOW,
+    ROSTER,
+    STABLE,
+    discharge,
+    fact,
+    pathway,
+    record,
+    stage,
+    task,
+    without,
+)
 
 PATHWAY = pathway()
 P = PATHWAY.id
@@ -36,6 +51,15 @@ def test_a_role_that_nobody_holds_is_counted_since_it_was_noticed_and_no_longer_
     assert mended.unowned == {}
     assert mended.unowned_since is None
     assert (P, Cause.UNOWNED) not in mended.escalations
+
+
+def test_what_is_asked_of_the_sender_is_owned_by_whoever_sent_and_not_by_who_stands_in():
+    asked = pathway(stage("received", task("clarify", asks_sender=True)), STABLE)
+    town = world(asked, record(discharge(), roster=VACANT), NOW)
+    assert tally(town.record, {asked.id: asked}, town.now).unowned == {asked.id: 1}
+    [follow_up] = town.record.follow_ups
+    sent = replace(town.record, follow_ups=(replace(follow_up, owner=LEAD.reference),))
+    assert tally(sent, {asked.id: asked}, town.now).unowned == {}
 
 
 def test_whoever_has_come_to_the_end_counts_nowhere():
