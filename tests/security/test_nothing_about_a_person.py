@@ -132,7 +132,9 @@ def _played(processes, story, collector, folder):
     def metrics(role):
         return (_get(f"{urls[role]}/metrics") or httpx.Response(200)).text
 
+    # The first catch-up builds the index, the second begins its pace; after both, only the notification can wake anybody.
     eventually(lambda: 'catch_ups_total{outcome="rebuilt"} 1.0' in metrics("worker"), within=60)
+    eventually(lambda: 'catch_ups_total{outcome="done"} 1.0' in metrics("worker"), within=60)
     stay = story.discharge()
     headers = {"traceparent": TRACEPARENT, "tracestate": "x=canary-baggage", "baggage": "who=canary-baggage"}
     assert story.notify(json.dumps(stay), "/Encounter/canary-stay-9b21", "PUT", **headers) == 200
