@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -20,6 +21,14 @@ class RedisWatermarks:
         with told():
             mark = self._client.hget(self._key, name)
         return None if mark is None else mark.decode()
+
+    def several(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of these marks that there are."""
+        if not names:
+            return {}
+        with told():
+            marks = self._client.hmget(self._key, list(names))
+        return {name: mark.decode() for name, mark in zip(names, marks, strict=True) if mark is not None}
 
     def set(self, name: str, value: str) -> None:
         with told():

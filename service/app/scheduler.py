@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +20,7 @@ from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_inbox import RedisInbox
 from service.adapters.redis_tallies import RedisTallies
+from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.heartbeat import Heartbeat
 from service.app.metrics import StateMetrics, about_this_build
@@ -29,9 +30,10 @@ from service.app.subscription_files import SubscriptionsProblem, read_subscripti
 from service.app.telemetry import log_to
 from service.app.wiring import open_queue
 from service.fhir.subscription_marks import heard_mark
+from service.fhir.times import parse_time
 from service.flow.catch_up import MARK
 from service.flow.sweep import sweep
-from service.ports import Clock, InboxUnavailable, Watermarks
+from service.ports import Clock, InboxUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class Scheduler:
     inbox: RedisInbox
     doorbell: RedisDoorbell
     dead_letters: RedisDeadLetters
-    watermarks: Watermarks
+    watermarks: RedisWatermarks
     clock: Clock
     metrics: StateMetrics
     catch_up_every: timedelta
@@ -105,11 +107,11 @@ class Scheduler:
         self.metrics.behind.set(self.index.behind(now).total_seconds())
         totals = self.tallies.totals()
         self.metrics.stand(totals.numbers, totals.unowned_since, now)
+        marks = self.watermarks.several([heard_mark(name) for name in self.subscriptions])
         for name in self.subscriptions:
-            heard = self.watermarks.get(heard_mark(name))
-            if heard is not None:
-                silent = now - datetime.fromisoformat(heard)
-                self.metrics.silent.labels(name).set(max(0.0, silent.total_seconds()))
+            heard_at = parse_time(marks.get(heard_mark(name)), now.tzinfo or UTC)
+            if heard_at is not None:
+                self.metrics.silent.labels(name).set(max(0.0, (now - heard_at).total_seconds()))
 
 
 def run_scheduler(settings: Settings) -> int:

@@ -110,6 +110,8 @@ class _RecordAnswering:
 
     async def _ask(self) -> bool:
         access = self._access = self._access or record_access(self._settings)
+        if access.tls is not None:
+            access.tls.refresh()
         try:
             async with (
                 asyncio.timeout(ANSWERS_WITHIN.total_seconds()),
