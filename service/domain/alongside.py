@@ -35,6 +35,8 @@ class Alongside:
     """All of them, those that are about to begin included."""
     follow_ups: tuple[FollowUp, ...] = ()
     """All of them, as the decisions made so far leave them."""
+    touched: frozenset[str] = frozenset()
+    """Identifiers of follow-ups that these decisions change: each is written once, and then looked at again."""
 
     def after(self, decision: Decision) -> Alongside:
         """The same once a decision is written."""
@@ -51,7 +53,10 @@ class Alongside:
         for opened in decision.open:
             known[opened.identifier] = opened.follow_up
         others = (e for e in self.enrolments if e.identifier != decision.enrolment.identifier)
-        return replace(self, follow_ups=tuple(known.values()), enrolments=(*others, decision.enrolment))
+        touched = self.touched | {change.identifier for change in decision.changes}
+        return replace(
+            self, touched=touched, follow_ups=tuple(known.values()), enrolments=(*others, decision.enrolment)
+        )
 
 
 def superseded_by(enrolment: Enrolment, alongside: Alongside) -> str:

@@ -124,7 +124,7 @@ def _view(
     view = view_of(
         pathway, enrolment.identifier, situation, record, enrolment.history, borrowed=shared or None
     )
-    return replace(view, enrolments=alongside.enrolments or view.enrolments)
+    return replace(view, enrolments=alongside.enrolments or view.enrolments, touched=alongside.touched)
 
 
 def _go_on(
@@ -247,6 +247,7 @@ def _both(first: ChangeFollowUp, second: ChangeFollowUp) -> ChangeFollowUp:
 
 def _decision(view: View, before: Enrolment, after: Enrolment, draft: Decision) -> Decision:
     """Complete a draft: is there anything to write, under which revision, and what was seen."""
+    draft = replace(draft, changes=tuple(c for c in draft.changes if c.identifier not in view.touched))
     write = before.reference is None or after != before or not draft.is_settled
     revision = before.revision + 1 if write else before.revision
     return replace(

@@ -139,7 +139,7 @@ def _rely_on(
     if latest.complete_by is not None and latest.complete_by <= max(due, view.now):
         return Plan(wake_at=tuple(future_clocks(latest, view.now)))
     if latest.reference is None:
-        return Plan(wake_at=(view.now,))  # it is only just being written; look again when it stands
+        return Plan()  # it is only just being written, and what is written is looked at once more
     because = f"{template.title}: also asked for by another pathway, which needs it by then"
     change = ChangeFollowUp(
         identifier=latest.identifier,
@@ -149,7 +149,8 @@ def _rely_on(
         because=because,
         changed_at=view.now,
     )
-    return Plan(changes=(change,), rules=(because,), wake_at=(max(due, view.now),))
+    wake_at = tuple(future_clocks(replace(latest, complete_by=change.complete_by), view.now))
+    return Plan(changes=(change,), rules=(because,), wake_at=wake_at)
 
 
 def _keep(
