@@ -15,7 +15,7 @@ from service.adapters.memory_record import InMemoryRecord
 from service.app.worked_case_checks import Check, Mismatch
 from service.domain.evidence import PersonRecord
 from service.domain.pathway import Pathway
-from service.domain.vocabulary import FollowUpStatus, Reference, TaskId
+from service.domain.vocabulary import FollowUpStatus, PathwayId, Reference, TaskId
 from service.fhir import systems
 from service.fhir.read import read_person
 from service.fhir.references import identifier_values, reference_to
@@ -66,11 +66,21 @@ def run_case(case: Case, pathway: Pathway, practice: Practice) -> CaseRun:
     return _Play(case, pathway, practice).run()
 
 
+def _played(case: Case, pathway: Pathway, practice: Practice) -> dict[PathwayId, Pathway]:
+    """The pathway of the case and those beside it."""
+    missing = [name for name in case.beside if name not in practice.pathways]
+    if missing:
+        raise CannotAct(
+            f"{case.file}: 'beside' names {missing[0]!r}, and there is no such pathway that can be used"
+        )
+    return {pathway.id: pathway} | {name: practice.pathways[name] for name in case.beside}
+
+
 class _Play:
     def __init__(self, case: Case, pathway: Pathway, practice: Practice) -> None:
         self._case = case
         self._pathway = pathway
-        self._practice = replace(practice, pathways={pathway.id: pathway})
+        self._practice = replace(practice, pathways=_played(case, pathway, practice))
         self._clock = MovableClock(case.timeline[0].at)
         self.record = InMemoryRecord(self._clock)
         self._people: set[Reference] = set()
@@ -103,7 +113,8 @@ class _Play:
 
     def _check(self, step: Step, expect: Expected) -> Iterator[Mismatch]:
         records = [self.seen(person) for person in self.people]
-        return Check(self._pathway, step, expect, records).mismatches()
+        pathways = tuple(self._practice.pathways.values())
+        return Check(self._pathway, step, expect, records, pathways).mismatches()
 
     @property
     def people(self) -> list[Reference]:

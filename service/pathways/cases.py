@@ -15,6 +15,7 @@ from typing import Any
 
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import (
+    CapacityId,
     FieldId,
     FollowUpStatus,
     GateId,
@@ -61,6 +62,17 @@ class Expected:
     status: PlanStatus | None = None
     measures: Mapping[MeasureId, tuple[int, int]] | None = None
     """Numerator and denominator."""
+    lead: Reference | None = None
+    accountable: Reference | None = None
+    """Whose lead answers for the person, over all pathways of the case."""
+    queue: Mapping[CapacityId, int] | None = None
+    """Position in the queue for a reserved place; 0 once a place is held."""
+    earlier: tuple[StageId | None, PlanStatus | None] | None = None
+    """Stage and status of the enrolment before the newest."""
+    enrolled: Mapping[PathwayId, PlanStatus] | None = None
+    """Status of the newest enrolment on each of the pathways of the case."""
+    asked: Mapping[str, int] | None = None
+    """Purpose -> how many open follow-ups serve it, over all pathways of the case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +95,8 @@ class Case:
 
     title: str
     pathway: PathwayId
+    beside: tuple[PathwayId, ...] = ()
+    """Other pathways that the site has as well; without any, the pathway is played alone."""
     file: str
     people: Mapping[RoleId, Reference]
     timeline: tuple[Step, ...]
@@ -105,7 +119,14 @@ def read_case(path: Path, pathway: Pathway) -> tuple[Case | None, Source]:
         _step(part, _row(source.root, n), source, path, pathway) for n, part in enumerate(read.timeline)
     )
     people = {RoleId(role): Reference(who) for role, who in read.people.items()}
-    case = Case(title=read.case, pathway=pathway.id, file=source.file, people=people, timeline=steps)
+    case = Case(
+        title=read.case,
+        pathway=pathway.id,
+        beside=tuple(PathwayId(name) for name in read.beside),
+        file=source.file,
+        people=people,
+        timeline=steps,
+    )
     return (None if source.broken else case), source
 
 
@@ -206,4 +227,22 @@ def _expected(part: ExpectPart, pathway: Pathway) -> Expected:
         measures=None
         if part.measures is None
         else {MeasureId(m): (v[0], v[1]) for m, v in part.measures.items()},
+        **_beside(part),
     )
+
+
+def _beside(part: ExpectPart) -> dict[str, Any]:
+    """What a case expects over all its pathways."""
+    earlier, enrolled = part.earlier, part.enrolled
+    return {
+        "lead": Reference(part.lead) if part.lead else None,
+        "accountable": Reference(part.accountable) if part.accountable else None,
+        "queue": None if part.queue is None else {CapacityId(name): n for name, n in part.queue.items()},
+        "earlier": earlier
+        and (
+            StageId(earlier.stage) if earlier.stage else None,
+            PlanStatus(earlier.status) if earlier.status else None,
+        ),
+        "enrolled": enrolled and {PathwayId(name): PlanStatus(status) for name, status in enrolled.items()},
+        "asked": part.asked,
+    }
