@@ -24,8 +24,9 @@ from service.flow.reconcile import Practice, Reconciled, reconcile
 from service.pathways.cases import Case, Expected, Step, TaskAct
 from service.ports import Resource
 
-SETTLES_WITHIN = 3
-"""Reconciles after which nothing may be left to write; our own writes wake us at most once more."""
+SETTLES_WITHIN = 4
+"""Reconciles after which nothing may be left to write; our own writes wake us at most once more, and once more where
+another pathway needs by an earlier time what was just asked for."""
 
 
 @dataclass
