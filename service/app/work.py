@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 REFUSED_TRIES = 3
 FAULT_TRIES = 5
-LOOKS = 3
+LOOKS = 4
 """Most looks in a row; two are normal (write, then see that all is as it should be), more while others write too."""
 AT_ONCE = 200  # notifications taken in one round
 DRAIN_FOR = timedelta(seconds=20)

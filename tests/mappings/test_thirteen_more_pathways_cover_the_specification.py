@@ -655,7 +655,7 @@ def test_the_middle_step_lasts_four_to_eight_weeks():
 def test_no_pathway_puts_blame_into_words():
     for name in [*PROMISES, "crisis-to-outpatient", "post-discharge-coordination"]:
         text = (MAPPINGS / "pathways" / name / "pathway.yaml").read_text(encoding="utf-8").casefold()
-        text = text.replace("never \"non-compliance\"", "")
+        text = text.replace('never "non-compliance"', "")
         assert not [
             word for word in ("non-complian", "noncomplian", "fault", "failed to", "refuses") if word in text
         ]
