@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,10 @@ from service.app.wiring import (
     open_record,
     read_library,
 )
-from service.domain.measures import MeasureCount, count
+from service.domain.evidence import PersonRecord
+from service.domain.measures import MeasureCount, count_versions
+from service.domain.pathway import Pathway
+from service.domain.versions import version_for
 from service.domain.vocabulary import Reference
 from service.fhir.notification_body import NotificationProblem
 from service.fhir.parked import unpacked
@@ -44,6 +47,8 @@ class LookedAt:
     written: int
     next_due_at: datetime | None
     not_understood: tuple[str, ...]
+    not_followed: tuple[str, ...]
+    """`<pathway> <version>` of running enrolments that the mappings folder has no file for."""
 
 
 def reconcile_person(settings: Settings, person: str) -> LookedAt:
@@ -68,6 +73,7 @@ def reconcile_person(settings: Settings, person: str) -> LookedAt:
         written=done.writes,
         next_due_at=done.next_due_at,
         not_understood=done.unreadable,
+        not_followed=done.not_followed,
     )
 
 
@@ -91,11 +97,20 @@ def reconcile_everybody(settings: Settings) -> int:
     return len(people)
 
 
-def count_measures(settings: Settings, pathway: str | None) -> dict[str, tuple[MeasureCount, ...]]:
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """Measures by pathway, each enrolment counted by the version it began with."""
+
+    measures: Mapping[str, tuple[MeasureCount, ...]]
+    left_out: tuple[str, ...]
+    """Identifiers of enrolments on a version that the mappings folder does not have."""
+
+
+def count_measures(settings: Settings, pathway: str | None) -> Counted:
     """Every measure of every pathway (or of one) over all enrolments in the record."""
     clock = make_clock(settings)
     library = read_library(settings, today=clock.now().date())
-    chosen = [p for name, p in library.pathways.items() if pathway in (None, name)]
+    chosen = {name: library.versions(name) for name in library.pathways if pathway in (None, name)}
     if not chosen:
         message = f"there is no pathway {pathway!r}; there are: {', '.join(sorted(library.pathways))}"
         raise NotNamedRight(message)
@@ -107,7 +122,21 @@ def count_measures(settings: Settings, pathway: str | None) -> dict[str, tuple[M
         read_person(r, person=p, catalogue=practice.catalogue, now=clock.now())
         for p, r in zip(people, records, strict=True)
     ]
-    return {str(p.id): count(p, seen, clock.now()) for p in chosen}
+    return Counted(
+        measures={
+            str(name): count_versions(versions, seen, clock.now()) for name, versions in chosen.items()
+        },
+        left_out=tuple(_on_no_version(seen, practice.versions, pathway)),
+    )
+
+
+def _on_no_version(
+    people: Iterable[PersonRecord], versions: Sequence[Pathway], pathway: str | None
+) -> Iterator[str]:
+    for person in people:
+        for enrolment in person.enrolments:
+            if pathway in (None, enrolment.pathway) and version_for(enrolment, versions) is None:
+                yield enrolment.identifier
 
 
 def parked(settings: Settings) -> list[DeadLetter]:

@@ -15,6 +15,7 @@ from service.adapters.memory_record import InMemoryRecord
 from service.app.worked_case_checks import Check, Mismatch
 from service.domain.evidence import PersonRecord
 from service.domain.pathway import Pathway
+from service.domain.versions import as_tried_out
 from service.domain.vocabulary import FollowUpStatus, Reference, TaskId
 from service.fhir import systems
 from service.fhir.read import read_person
@@ -69,8 +70,8 @@ def run_case(case: Case, pathway: Pathway, practice: Practice) -> CaseRun:
 class _Play:
     def __init__(self, case: Case, pathway: Pathway, practice: Practice) -> None:
         self._case = case
-        self._pathway = pathway
-        self._practice = replace(practice, pathways={pathway.id: pathway})
+        self._pathway = as_tried_out(pathway)
+        self._practice = replace(practice, pathways={pathway.id: self._pathway}, earlier=())
         self._clock = MovableClock(case.timeline[0].at)
         self.record = InMemoryRecord(self._clock)
         self._people: set[Reference] = set()

@@ -218,6 +218,13 @@ class Pathway:
     role_titles: Mapping[RoleId, str] = field(default_factory=dict)
     resource_types: frozenset[str] = frozenset()
     """Every resource type whose presence this pathway asks about."""
+    current: bool = True
+    """False: an earlier version, kept for those who began with it; nobody begins with it any more."""
+
+    @property
+    def enrols(self) -> bool:
+        """Whether people begin with this version."""
+        return self.current and self.status == "active"
 
     @cached_property
     def positions(self) -> Mapping[StageId, int]:

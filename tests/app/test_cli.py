@@ -20,7 +20,7 @@ NOWHERE = "http://127.0.0.1:1/fhir"
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
     "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
-    "pathways describe", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
+    "pathways describe", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
 
@@ -123,7 +123,8 @@ def test_the_list_of_pathways_is_a_table_for_people_and_json_for_programs():
     assert table.exit_code == Exit.OK
     rows = json.loads(throughline("pathways", "list", "--json").stdout)
     shown = {line.split()[0]: " ".join(line.split()) for line in table.stdout.splitlines()[1:]}
-    assert shown == {row["id"]: " ".join(str(value) for value in row.values()) for row in rows}
+    said = [row | {"earlier": ", ".join(row["earlier"]) or "none"} for row in rows]
+    assert shown == {row["id"]: " ".join(str(value) for value in row.values()) for row in said}
 
 
 @pytest.mark.parametrize(("arguments", "status", "sentence"), GOLDEN, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")  # fmt: skip

@@ -13,6 +13,7 @@ from service.app.state_folder import StateFolderProblem
 from service.app.subscription_files import SubscriptionsProblem
 from service.app.up import DidNotStart
 from service.app.wiring import MappingsProblem
+from service.pathways.publish import CannotPublish
 from service.ports import InboxUnavailable, RecordFailure
 
 FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
@@ -28,5 +29,6 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (CannotListen, Exit.NOT_STARTED),
     (StateFolderProblem, Exit.NOT_STARTED),
     (StoryFailed, Exit.NOT_AS_IT_SHOULD_BE),
+    (CannotPublish, Exit.NOT_AS_IT_SHOULD_BE),
 )
 """Which failure ends with which status. Anything else is ours to fix and shows its traceback."""

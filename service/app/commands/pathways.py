@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-pathways = typer.Typer(no_args_is_help=True, help="List, check, describe and simulate pathways.")
+pathways = typer.Typer(no_args_is_help=True, help="List, check, publish, describe and simulate pathways.")
 Named = Annotated[str, typer.Argument(metavar="PATHWAY", help="As `throughline pathways list` names it.")]
 Folder = Annotated[Path | None, typer.Option("--mappings", help="The mappings folder.")]
+Version = Annotated[
+    str | None, typer.Option("--version", help="An earlier version; default: the current one.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -36,8 +39,22 @@ def check(mappings: Folder = None, json: Json = False) -> None:
 
 
 @pathways.command()
+def publish(pathway: Named, mappings: Folder = None, json: Json = False) -> None:
+    """Keep the current version of a pathway: people stay on the version they began with, also when the file changes.
+
+    Writes `versions/<version>.yaml` beside the file and notes its digest, so that `check` can tell a later edit.
+
+    Example: throughline pathways publish post-discharge-coordination
+    """
+    from service.app.commands.authoring import publish_version
+
+    publish_version(pathway, mappings, json=json)
+
+
+@pathways.command()
 def describe(
     pathway: Named,
+    version: Version = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
     ] = None,
@@ -47,9 +64,9 @@ def describe(
 
     Example: throughline pathways describe post-discharge-coordination --output pathway.md
     """
-    from service.app.commands.authoring import describe as describe_pathway
+    from service.app.commands.describing import describe as describe_pathway
 
-    describe_pathway(pathway, output, mappings)
+    describe_pathway(pathway, output, mappings, version)
 
 
 @pathways.command()
@@ -58,6 +75,7 @@ def simulate(
     case: Annotated[
         str | None, typer.Option("--case", help="Part of a case file's name; default: all.")
     ] = None,
+    version: Version = None,
     mappings: Folder = None,
     json: Json = False,
 ) -> None:
@@ -65,6 +83,6 @@ def simulate(
 
     Example: throughline pathways simulate post-discharge-coordination --case nobody-acts
     """
-    from service.app.commands.authoring import simulate as simulate_pathway
+    from service.app.commands.simulating import simulate as simulate_pathway
 
-    simulate_pathway(pathway, case, mappings, json=json)
+    simulate_pathway(pathway, case, mappings, version, json=json)
