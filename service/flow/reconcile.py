@@ -111,7 +111,9 @@ def reconcile(
     written: list[Written] = []
     for tries in range(1, TRIES + 1):
         seen = _read(person, record, practice, now, directory)
-        seen, decisions = _decided(seen, decide, record, practice, now)
+        seen, decisions = _decided(
+            seen, decide, record, practice, now, write=lambda writes: write_back(record, writes)
+        )
         failures: list[RecordFailure] = []
         for decision in decisions:
             try:
@@ -137,8 +139,22 @@ def reconcile(
     )
 
 
+def look(
+    person: Reference,
+    *,
+    record: FhirRecord,
+    practice: Practice,
+    now: datetime,
+    directory: Callable[[], Sequence[Resource]] = lambda: (),
+    decide: Decide = decide_all,
+) -> tuple[Seen, tuple[Decision, ...]]:
+    """What would be decided about one person as of `now`, and from what. Writes nothing."""
+    seen = _read(person, record, practice, now, directory)
+    return _decided(seen, decide, record, practice, now, write=lambda _: None)
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
+class Seen:
     """The record as the domain sees it, and the resources it was read from, by reference."""
 
     record: PersonRecord
@@ -152,7 +168,7 @@ def _read(
     practice: Practice,
     now: datetime,
     directory: Callable[[], Sequence[Resource]],
-) -> _Seen:
+) -> Seen:
     """Two rounds: the enrolments first, because their beginnings say how far back the rest must be read."""
     zone = practice.catalogue.zone
     plans = list(record.search(enrolment_search(person)))
@@ -168,7 +184,7 @@ def _read(
         about += _all(record, person_searches(person, practice.types, min(stays), ever=practice.ever))
     everything = [*directory(), *about]
     seen = read_person(everything, person=person, catalogue=practice.catalogue, now=now)
-    return _Seen(
+    return Seen(
         record=replace(seen, gone=seen.gone | gone),
         resources=_by_reference(everything),
         labels=high_water(about),
@@ -188,11 +204,16 @@ def _all(record: FhirRecord, searches: Sequence[Search]) -> list[Resource]:
 
 
 def _decided(
-    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
-) -> tuple[_Seen, tuple[Decision, ...]]:
+    seen: Seen,
+    decide: Decide,
+    record: FhirRecord,
+    practice: Practice,
+    now: datetime,
+    write: Callable[[Sequence[Write]], object],
+) -> tuple[Seen, tuple[Decision, ...]]:
     """What is to be written; whoever could be asked and was only referred to is read first, so that all is by name."""
     pathways, person = practice.versions, seen.record.person
-    seen, decisions = _with_capacities(seen, decide, record, practice, now)
+    seen, decisions = _with_capacities(seen, decide, record, practice, now, write)
     asked: set[Reference] = set()
     for _ in range(NAMES):
         nameless = unnamed(seen.record.roster) - seen.resources.keys() - asked
@@ -209,8 +230,13 @@ def _decided(
 
 
 def _with_capacities(
-    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
-) -> tuple[_Seen, tuple[Decision, ...]]:
+    seen: Seen,
+    decide: Decide,
+    record: FhirRecord,
+    practice: Practice,
+    now: datetime,
+    write: Callable[[Sequence[Write]], object],
+) -> tuple[Seen, tuple[Decision, ...]]:
     """Reserved places are only read for whoever needs one: deciding says which, and decides again with them."""
     pathways = practice.versions
     decisions = decide(pathways, seen.record, now)
@@ -222,7 +248,7 @@ def _with_capacities(
         wanted,
         pathways,
         record,
-        write=lambda writes: write_back(record, writes),
+        write=write,
         now=now,
         zone=catalogue.zone,
         base=catalogue.base_url,
@@ -248,14 +274,15 @@ def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
 
 
 def _write(
-    decision: Decision, seen: _Seen, record: FhirRecord, practice: Practice, now: datetime
+    decision: Decision, seen: Seen, record: FhirRecord, practice: Practice, now: datetime
 ) -> Sequence[Written]:
-    writes = _rendered(decision, seen, practice, now)
+    writes = rendered(decision, seen, practice, now)
     note_decision(decision, writes)
     return write_back(record, writes).written if writes else ()
 
 
-def _rendered(decision: Decision, seen: _Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+def rendered(decision: Decision, seen: Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+    """The resources that a decision wants written; none when it is settled."""
     if decision.is_settled:
         return ()
     return render(
