@@ -8,7 +8,8 @@ import pytest
 
 from service.domain.decide import decide_all
 from service.domain.measures import count_versions
-from service.domain.pathway import Measure, TaskState
+from service.domain.needs import TaskState
+from service.domain.pathway import Measure
 from service.domain.versions import as_tried_out, not_followed, version_for
 from service.domain.vocabulary import MeasureId, PathwayId, PlanStatus, Reference
 from tests.domain.an_imaginary_record import World, world

@@ -15,7 +15,7 @@ from service.adapters.memory_record import Faults, InMemoryRecord
 from service.app.practice import practice_of, role_codes
 from service.domain.decide import decide_all
 from service.domain.due import Unit, Within
-from service.domain.pathway import DueIn
+from service.domain.follow_up_task import DueIn
 from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.flow.directory import KeptDirectory
