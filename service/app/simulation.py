@@ -19,7 +19,7 @@ from service.fhir.references import identifier_values, mapping, mappings, refere
 from service.fhir.searches import people_of
 from service.fhir.times import parse_time
 from service.flow.reconcile import Practice, reconcile
-from service.ports import Resource
+from service.ports import NotInRecord, Resource
 
 SETTLES_WITHIN = 3
 """Reconciles after which nothing may be left to write; our own writes wake us at most once more."""
@@ -78,6 +78,13 @@ class Simulation:
         new = [person for person in people_of(resource) if person not in self._people]
         self._people.update(new)
         return new
+
+    def goes(self, reference: Reference) -> None:
+        """Another system deletes it; what is not there has gone already."""
+        try:
+            self.record.delete(reference)
+        except NotInRecord:
+            return
 
     def passes_until(self, at: datetime, *, line: int = 0) -> None:
         """Every due time before `at` is met at its own instant, as the scheduler would; then it is `at`."""

@@ -85,6 +85,15 @@ def _age(version: Version) -> tuple[datetime, int, str]:
     return version.at or _EARLIEST, number, version.number
 
 
+def as_version(resource: Resource, zone: tzinfo) -> Version | None:
+    """The version a resource as read is; None when it has no id."""
+    reference = reference_to(resource)
+    if reference is None:
+        return None
+    at = last_updated(resource, zone)
+    return Version(reference=reference, number=version_of(resource), at=at, content=resource)
+
+
 def versions_in(bundle: object, zone: tzinfo) -> list[Version]:
     """The versions that a Bundle (history, searchset, collection, transaction …) holds. NotABundle says what is wrong."""
     if mapping(bundle).get("resourceType") != "Bundle":
