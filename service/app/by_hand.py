@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from service.app.settings import Settings
 from service.app.wiring import (
@@ -30,7 +30,7 @@ from service.fhir.searches import people_of, person_searches
 from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
 from service.flow.reconcile import reconcile
 from service.flow.sweep import sweep
-from service.ports import DeadLetter, FhirRecord, NotInRecord, Search
+from service.ports import DeadLetter, FhirRecord, NotInRecord, Resource, Search
 
 
 class NotNamedRight(Exception):
@@ -53,15 +53,13 @@ class LookedAt:
 
 def reconcile_person(settings: Settings, person: str) -> LookedAt:
     """Look at one person now, in this process; safe beside running workers, because writing is fenced."""
-    if not _PERSON.fullmatch(person):
-        message = f"a person is named by type and id, as in Patient/123, not {person[:80]!r}"
-        raise NotNamedRight(message)
+    who = person_named(person)
     clock = make_clock(settings)
     library = read_library(settings, today=clock.now().date())
     with open_record(settings) as record:
-        _must_exist(person, record)
+        must_exist(who, record)
         done = reconcile(
-            Reference(person),
+            who,
             record=record,
             practice=make_practice(settings, library),
             now=clock.now(),
@@ -80,9 +78,24 @@ def reconcile_person(settings: Settings, person: str) -> LookedAt:
 _PERSON = re.compile(r"Patient/[A-Za-z0-9.\-]{1,64}")
 
 
-def _must_exist(person: str, record: FhirRecord) -> None:
+def person_named(text: str) -> Reference:
+    """The person as named on the command line. NotNamedRight says how to write it."""
+    if not _PERSON.fullmatch(text):
+        message = f"a person is named by type and id, as in Patient/123, not {text[:80]!r}"
+        raise NotNamedRight(message)
+    return Reference(text)
+
+
+class Reads(Protocol):
+    """What can be asked for one resource."""
+
+    def read(self, reference: Reference) -> Resource: ...
+
+
+def must_exist(person: Reference, record: Reads) -> None:
+    """NotNamedRight when the record does not have this person."""
     try:
-        record.read(Reference(person))
+        record.read(person)
     except NotInRecord:
         message = f"there is no {person} on the FHIR server, or it may not be read"
         raise NotNamedRight(message) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from service.app.past import Past
@@ -108,12 +108,14 @@ def _when(past: Past, version: Version) -> datetime | None:
     return max(at, past.looks[-1][0].recorded_at) if past.looks else at
 
 
-def live(what_happened: Sequence[Happening], practice: Practice, *, until: datetime) -> Life:
-    """Lives through it up to `until`, and lets time pass to the end of that."""
+def live(
+    what_happened: Sequence[Happening], practice: Practice, *, until: datetime, zone: tzinfo | None = None
+) -> Life:
+    """Lives through it up to `until`, and lets time pass to the end of that; tells times in `zone`."""
     coming = [each for each in what_happened if each.at <= until]
     if not coming:
         return Life(moments=(), nowhere=(), next_due_at=None)
-    life = Simulation(practice, coming[0].at)
+    life = Simulation(practice, coming[0].at, zone=zone)
     nowhere: list[Happening] = []
     for number, each in enumerate(coming):
         life.passes_until(each.at)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.app.past import Evidence, Past
 from service.app.replay_comparison import Comparison
 from service.domain.intents import Decision
-from service.domain.versions import version_for
+from service.domain.pathway import Pathway
+from service.domain.versions import as_tried_out
 from service.domain.vocabulary import Reference
 from service.fhir.history import Version
 from service.fhir.read.trail import RecordedDecision
@@ -66,6 +67,7 @@ class _Again:
         self._person, self._past, self._site, self._place = person, past, site, place
         self._made = past.looks[place]
         self._now = self._made[0].recorded_at
+        self._practice = _then(site.practice, self._made)
 
     def replayed(self) -> Iterator[Replayed]:
         evidence, seen, decisions = self._look()
@@ -76,13 +78,13 @@ class _Again:
             if lost:
                 yield Replayed(recorded=recorded, enrolment=enrolment, lost=lost)
             elif decision is None:
-                differences = (self._why_nothing(recorded, enrolment, seen),)
+                differences = (self._why_nothing(recorded),)
                 yield Replayed(recorded=recorded, enrolment=enrolment, differences=differences)
             else:
                 yield self._compared(recorded, decision, seen)
 
     def _compared(self, recorded: RecordedDecision, decision: Decision, seen: Seen) -> Replayed:
-        writes = rendered(decision, seen, self._site.practice, self._now)
+        writes = rendered(decision, seen, self._practice, self._now)
         compared = Comparison(self._past, recorded, decision, writes)
         return Replayed(
             recorded=recorded,
@@ -108,7 +110,7 @@ class _Again:
         site, record = self._site, evidence.record
         staff = KeptDirectory(record, site.role_codes, also=site.also, monotonic=lambda: 0.0)
         return look(
-            self._person, record=record, practice=site.practice, now=self._now, directory=staff.people
+            self._person, record=record, practice=self._practice, now=self._now, directory=staff.people
         )
 
     def _written_meanwhile(self, decisions: Sequence[Decision]) -> dict[Reference, Version | None]:
@@ -124,8 +126,29 @@ class _Again:
                     }
         return found
 
-    def _why_nothing(self, recorded: RecordedDecision, enrolment: str, seen: Seen) -> str:
-        known = next((e for e in seen.record.enrolments if e.identifier == enrolment), None)
-        if known is not None and version_for(known, self._site.practice.versions) is None:
+    def _why_nothing(self, recorded: RecordedDecision) -> str:
+        if _version(self._practice, recorded) is None:
             return f"the mappings folder does not have version {recorded.version} of {recorded.pathway}"
         return "nothing would be decided about this enrolment"
+
+
+def _version(practice: Practice, recorded: RecordedDecision) -> Pathway | None:
+    wanted = (recorded.pathway, recorded.version)
+    return next((each for each in practice.versions if (each.id, each.version) == wanted), None)
+
+
+def _then(practice: Practice, made: Sequence[RecordedDecision]) -> Practice:
+    """As it was when these were made: people began with the versions that decided."""
+    current = dict(practice.pathways)
+    for recorded in made:
+        version = _version(practice, recorded)
+        # Of a version that is gone nothing can be told; another one would tell something else.
+        current.pop(recorded.pathway, None)
+        if version is not None:
+            current[recorded.pathway] = as_tried_out(version)
+    earlier = (
+        each for each in practice.versions if each.id in current and each.version != current[each.id].version
+    )
+    return replace(
+        practice, pathways=current, earlier=tuple(replace(each, current=False) for each in earlier)
+    )

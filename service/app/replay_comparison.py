@@ -18,7 +18,7 @@ from service.fhir.render.provenance import decision_code
 from service.fhir.times import parse_time
 from service.ports import Resource, Write
 
-LONGEST_SHOWN = 60
+LONGEST_SHOWN = 90
 NOT_COMPARED = frozenset({"id", "meta", "text"})
 """What servers add or rewrite by themselves."""
 
@@ -97,22 +97,33 @@ class Comparison:
         if not candidates or any(not _differing(body, each) for each in candidates):
             return
         nearest = min(candidates, key=lambda each: len(_differing(body, each)))
-        for element in _differing(body, nearest):
-            now, then = _shown(body.get(element)), _shown(nearest.get(element))
-            yield f"{_name(write.resource)}: {element} would be {now}, and was {then}"
+        for path, now, then in _differing(body, nearest):
+            yield f"{_name(write.resource)}: {path} would be {_shown(now)}, and was {_shown(then)}"
 
 
-def _differing(body: Mapping[str, Any], stands: Resource) -> list[str]:
-    names = (set(body) | set(stands)) - NOT_COMPARED
-    return sorted(name for name in names if not _same(body.get(name), stands.get(name)))
+Different = tuple[str, Any, Any]
+"""Path, what would be written, what was."""
+
+
+def _differing(body: Mapping[str, Any], stands: Resource) -> list[Different]:
+    names = sorted((set(body) | set(stands)) - NOT_COMPARED)
+    return [found for name in names for found in _leaves(name, body.get(name), stands.get(name))]
+
+
+def _leaves(path: str, now: Any, then: Any) -> Iterator[Different]:
+    """The smallest parts that differ."""
+    if isinstance(now, Mapping) and isinstance(then, Mapping):
+        for name in sorted({*now, *then}):
+            yield from _leaves(f"{path}.{name}", now.get(name), then.get(name))
+    elif isinstance(now, list | tuple) and isinstance(then, list | tuple) and len(now) == len(then):
+        for number, (one, other) in enumerate(zip(now, then, strict=True)):
+            yield from _leaves(f"{path}[{number}]", one, other)
+    elif not _same(now, then):
+        yield path, now, then
 
 
 def _same(one: Any, other: Any) -> bool:
     """Equal as FHIR means it: the same instant may be written in two ways."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, str) and isinstance(other, str) and one != other and "T" in one:
         moments = [parse_time(text, UTC) for text in (one, other)]
         return moments[0] is not None and moments[0] == moments[1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from service.adapters.memory_record import InMemoryRecord
 from service.domain.evidence import PersonRecord
@@ -52,8 +52,10 @@ class DoesNotSettle(AssertionError):
 class Simulation:
     """A record, its people and a clock that is moved by hand."""
 
-    def __init__(self, practice: Practice, at: datetime) -> None:
+    def __init__(self, practice: Practice, at: datetime, *, zone: tzinfo | None = None) -> None:
+        """`zone`: in which times are told; by default that of the site."""
         self.practice = practice
+        self.zone = zone or practice.catalogue.zone
         self.clock = MovableClock(at)
         self.record = InMemoryRecord(self.clock)
         self.moments: list[Moment] = []
@@ -119,19 +121,19 @@ class Simulation:
     def _events(self) -> Iterator[str]:
         """One sentence for each of our resources that is new or says something else, by reading the record."""
         for resource in self.record.everything():
-            what = told(resource, self.practice)
+            what = told(resource, self.zone)
             reference = reference_to(resource) or ""
             if what and self._told.get(reference) != what:
                 self._told[reference] = what
                 yield what
 
 
-def told(resource: Resource, practice: Practice) -> str:
+def told(resource: Resource, zone: tzinfo) -> str:
     """What a resource of ours says, without the part of its identifier that every line would repeat; else nothing."""
     for system, name in _NAMES.items():
         for value in identifier_values(resource, system):
             what = " ".join(part for part in (name, _below_enrolment(value)) if part)
-            said = [str(resource.get("status", "")), *_details(resource, practice)]
+            said = [str(resource.get("status", "")), *_details(resource, zone)]
             return f"{what}: {', '.join(part for part in said if part)}"
     return ""
 
@@ -150,7 +152,7 @@ def _below_enrolment(identifier: str) -> str:
     return "/".join(parts[3:]) or parts[0]
 
 
-def _details(resource: Resource, practice: Practice) -> Iterator[str]:
+def _details(resource: Resource, zone: tzinfo) -> Iterator[str]:
     stage, reached = (
         extension_value(resource, url, "valueCode") for url in (systems.STAGE, systems.STAGE_REACHED)
     )
@@ -161,15 +163,15 @@ def _details(resource: Resource, practice: Practice) -> Iterator[str]:
     yield str(mapping(resource.get("owner")).get("display", ""))
     if resource.get("status") not in _CLOSED:
         yield str(mapping(resource.get("businessStatus")).get("text", "")).lower()
-        yield _due(resource, practice)
+        yield _due(resource, zone)
     yield from (f"to {person.get('display', '?')}" for person in mappings(resource.get("recipient")))
 
 
-def _due(resource: Resource, practice: Practice) -> str:
+def _due(resource: Resource, zone: tzinfo) -> str:
     """By when it is to be done."""
     end = mapping(mapping(resource.get("restriction")).get("period")).get("end")
-    due_at = parse_time(end, practice.catalogue.zone)
-    return f"due {due_at.astimezone(practice.catalogue.zone):%a %m-%d %H:%M}" if due_at is not None else ""
+    due_at = parse_time(end, zone)
+    return f"due {due_at.astimezone(zone):%a %m-%d %H:%M}" if due_at is not None else ""
 
 
 _CLOSED = frozenset({"completed", "cancelled", "rejected", "failed", "entered-in-error"})

@@ -133,11 +133,10 @@ def _version(
         return None
     if not isinstance(kind, str) or not kind[:1].isupper():
         raise NotABundle(f"entry {number + 1} holds a resource without its resourceType")
-    named = {**resolved(resource, places), "id": _id(entry, number)}
-    reference = reference_to(named)
-    if reference is None:
-        raise NotABundle(f"entry {number + 1} holds a {kind} whose id is not a FHIR id")
-    return Version(reference=reference, number=version_of(named), at=last_updated(named, zone), content=named)
+    version = as_version({**resolved(resource, places), "id": _id(entry, number)}, zone)
+    if version is None:
+        raise NotABundle(f"entry {number + 1} holds a {kind} whose id or type is not a FHIR one")
+    return version
 
 
 def _deletion(entry: Mapping[str, Any], zone: tzinfo) -> Version | None:

@@ -19,7 +19,7 @@ from service.app.exits import MEANING, Exit
 NOWHERE = "http://127.0.0.1:1/fhir"
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
+    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "replay", "pathways list", "pathways check",
     "pathways describe", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
@@ -112,6 +112,10 @@ GOLDEN = [
     (("reconcile",), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
     (("reconcile", "--person", "Patient/1", "--all"), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
     (("reconcile", "--person", "Ada", "--fhir", NOWHERE), Exit.NOT_FOUND, "a person is named by type and id, as in Patient/123, not 'Ada'"),
+    (("replay",), Exit.USAGE, "name a person with --person Patient/ID, or a file with --bundle FILE"),
+    (("replay", "--person", "Ada", "--fhir", NOWHERE), Exit.NOT_FOUND, "a person is named by type and id, as in Patient/123, not 'Ada'"),
+    (("replay", "--bundle", "/nowhere/at-all.json"), Exit.NOT_FOUND, "/nowhere/at-all.json cannot be opened (No such file or directory)"),
+    (("replay", "--bundle", "x.json", "--at", "tomorrow"), Exit.USAGE, "--at 'tomorrow' is not a day or an instant: write 2026-03-09 or 2026-03-09T12:00:00-07:00"),
     (("measures", "--pathway", "nope", "--fhir", NOWHERE), Exit.NOT_FOUND, "there is no pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
     (("pathways", "describe", "nope"), Exit.NOT_FOUND, "there is no usable pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
     (("pathways", "list", "--mappings", "/nowhere"), Exit.NOT_FOUND, "there is no mappings folder at /nowhere: name one with --mappings"),

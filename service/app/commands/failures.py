@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.adapters.clocks import ClockFileProblem
 from service.adapters.embedded import EmbeddedServerFailed
+from service.app.bundle_file import NoSuchFile, NotUsable
 from service.app.by_hand import NotNamedRight
 from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
@@ -13,6 +14,7 @@ from service.app.state_folder import StateFolderProblem
 from service.app.subscription_files import SubscriptionsProblem
 from service.app.up import DidNotStart
 from service.app.wiring import MappingsProblem
+from service.domain.owners import NoAccountablePerson
 from service.pathways.publish import CannotPublish
 from service.ports import InboxUnavailable, RecordFailure
 
@@ -22,6 +24,9 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (MappingsProblem, Exit.MAPPINGS),
     (SubscriptionsProblem, Exit.MAPPINGS),
     (NotNamedRight, Exit.NOT_FOUND),
+    (NoSuchFile, Exit.NOT_FOUND),
+    (NotUsable, Exit.NOT_AS_IT_SHOULD_BE),
+    (NoAccountablePerson, Exit.SETTINGS),
     (RecordFailure, Exit.FHIR_SERVER),
     (InboxUnavailable, Exit.REDIS),
     (EmbeddedServerFailed, Exit.NOT_STARTED),
