@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
@@ -18,7 +19,16 @@ class NotUsable(Exception):
     """Use this when a file holds something else than what was asked for; says what, and where."""
 
 
-def read_bundle(file: Path, zone: tzinfo) -> History:
+@dataclass(frozen=True, kw_only=True)
+class BundleFile:
+    """What a file holds."""
+
+    history: History
+    kind: str
+    """Bundle.type; empty where it does not say."""
+
+
+def read_bundle(file: Path, zone: tzinfo) -> BundleFile:
     """The versions that a Bundle file holds. NoSuchFile or NotUsable says what is wrong with it."""
     try:
         content = json.loads(file.read_bytes())
@@ -31,9 +41,10 @@ def read_bundle(file: Path, zone: tzinfo) -> History:
     except (UnicodeDecodeError, RecursionError):
         raise NotUsable(f"{file} is not JSON in UTF-8") from None
     try:
-        return History(versions_in(content, zone))
+        history = History(versions_in(content, zone))
     except NotABundle as problem:
         raise NotUsable(f"{file} cannot be used: {problem}") from None
+    return BundleFile(history=history, kind=str(content.get("type", "")))
 
 
 def people_in(history: History) -> list[Reference]:

@@ -129,7 +129,7 @@ def _open(settings: Settings, person: str | None, bundle: Path | None) -> _Opene
     library = read_library(settings, today=clock.now().date())
     also = (Reference(settings.accountable_practitioner),) if settings.accountable_practitioner else ()
     if bundle is not None:
-        history = read_bundle(bundle, settings.zone)
+        history = read_bundle(bundle, settings.zone).history
         practice = practice_of(
             library,
             zone=settings.zone,

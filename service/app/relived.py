@@ -13,11 +13,13 @@ from typing import Any
 
 from service.app.past import Past
 from service.app.simulation import Moment, Simulation
+from service.domain.vocabulary import Reference
 from service.fhir import systems
 from service.fhir.history import Version
 from service.fhir.read.facts import is_ours
 from service.fhir.read.happened import happened
 from service.fhir.references import identifier_values, mapping
+from service.fhir.searches import people_of
 from service.flow.reconcile import Practice
 from service.ports import Resource
 
@@ -48,6 +50,8 @@ class Happening:
 
     at: datetime
     what: Arrival | Act
+    about: tuple[Reference, ...] = ()
+    """The people it is about; nobody: who works here, where, what is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +64,25 @@ class Life:
     next_due_at: datetime | None
 
 
-def happenings(past: Past) -> list[Happening]:
-    """All that others wrote and did, in the order in which the record had it; empty when nobody says when anything was."""
-    found: list[tuple[datetime | None, Arrival | Act]] = []
+def happenings(past: Past, *, as_told: bool = False) -> list[Happening]:
+    """All that others wrote and did, in the order in which the record had it; empty when nobody says when anything was.
+
+    `as_told`: in the order in which the resources themselves say that it happened.
+    """
+    when = _as_told if as_told else _when
+    found: list[tuple[datetime | None, Arrival | Act, tuple[Reference, ...]]] = []
     for reference in past.history:
         versions = past.history.of(reference)
         for number, version in enumerate(versions):
-            found += [(_when(past, version), what) for what in _of_others(past, version, versions[:number])]
-    first = min((at for at, _ in found if at is not None), default=None)
+            about = people_of(version.content or (versions[number - 1].content if number else None) or {})
+            found += [
+                (when(past, version), what, about) for what in _of_others(past, version, versions[:number])
+            ]
+    first = min((at for at, *_ in found if at is not None), default=None)
     if first is None:
         return []
     # What nobody dates was there from the beginning.
-    dated = [Happening(at=at or first, what=what) for at, what in found]
+    dated = [Happening(at=at or first, what=what, about=about) for at, what, about in found]
     return sorted(dated, key=lambda each: each.at)
 
 
@@ -106,6 +117,13 @@ def _when(past: Past, version: Version) -> datetime | None:
         if at <= written_at:
             return min(at, recorded_at)
     return max(at, past.looks[-1][0].recorded_at) if past.looks else at
+
+
+def _as_told(past: Past, version: Version) -> datetime | None:
+    if version.content is None:
+        return version.at
+    at, is_assumed, _ = happened(version.content, past.zone)
+    return None if is_assumed else at
 
 
 def live(

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from service.app.commands.printing import stop
+from service.app.exits import Exit
+
 pathways = typer.Typer(no_args_is_help=True, help="List, check, publish, describe and simulate pathways.")
 Named = Annotated[str, typer.Argument(metavar="PATHWAY", help="As `throughline pathways list` names it.")]
 Folder = Annotated[Path | None, typer.Option("--mappings", help="The mappings folder.")]
@@ -71,18 +74,47 @@ def describe(
 
 @pathways.command()
 def simulate(
-    pathway: Named,
+    pathway: Annotated[
+        str | None,
+        typer.Argument(metavar="[PATHWAY]", help="Needed for worked cases; with --bundle: only this one."),
+    ] = None,
     case: Annotated[
         str | None, typer.Option("--case", help="Part of a case file's name; default: all.")
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Play this FHIR Bundle instead of worked cases."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="INSTANT", help="With --bundle: how long; default: 30 days after its end."
+        ),
+    ] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", metavar="Patient/ID", help="With --bundle: only this person.")
     ] = None,
     version: Version = None,
     mappings: Folder = None,
     json: Json = False,
 ) -> None:
-    """Play worked cases on a simulated clock and show what would happen when. Status 1 when one does not hold.
+    """Play worked cases, or a person's record, on a simulated clock and show what would happen when. Needs no server.
+
+    Worked cases: status 1 when one does not hold. A Bundle of type history comes as the record had it; any other in the
+    order in which its resources say that they happened. Nobody answers: what is shown is what silence leads to.
 
     Example: throughline pathways simulate post-discharge-coordination --case nobody-acts
-    """
-    from service.app.commands.simulating import simulate as simulate_pathway
 
-    simulate_pathway(pathway, case, mappings, version, json=json)
+    Example: throughline pathways simulate post-discharge-coordination --bundle person.json --until 2026-04-01
+
+    Example: throughline pathways simulate --bundle person.json --json
+    """
+    from service.app.commands.simulating import simulate_cases, simulate_file
+
+    if bundle is not None:
+        asked = {"pathway": pathway, "version": version, "person": person, "until": until}
+        simulate_file(bundle, **asked, mappings=mappings, json=json)
+        return
+    if pathway is None or until or person:
+        stop("name a pathway to play its worked cases, or a file with --bundle FILE", Exit.USAGE)
+    simulate_cases(pathway, case, mappings, version, json=json)

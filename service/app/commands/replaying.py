@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.app.commands.printing import as_json, console, failures_in_words, said, settings_from, stop
+from service.app.commands.printing import (
+    as_json,
+    console,
+    failures_in_words,
+    instant,
+    said,
+    settings_from,
+    stop,
+)
 from service.app.exits import Exit
 
 if TYPE_CHECKING:
@@ -59,27 +66,12 @@ def replay(
             "person": person,
             "bundle": bundle,
             "pathway": pathway,
-            "until": instant(at, settings, "--at"),
+            "until": instant(at, settings.zone, "--at"),
         }
         if version is None:
             _decided_again(settings, asked, json=json)
         else:
             _lived_again(settings, asked, version, json=json)
-
-
-def instant(text: str | None, settings: Settings, option: str) -> datetime | None:
-    """A FHIR date or instant; a day counts from its first minute in the site's zone."""
-    from service.fhir.times import parse_time
-
-    if text is None:
-        return None
-    found = parse_time(text, settings.zone)
-    if found is None:
-        stop(
-            f"{option} {text!r} is not a day or an instant: write 2026-03-09 or 2026-03-09T12:00:00-07:00",
-            Exit.USAGE,
-        )
-    return found
 
 
 def _decided_again(settings: Settings, asked: dict[str, Any], *, json: bool) -> None:
