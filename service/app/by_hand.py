@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,8 +20,7 @@ from service.app.wiring import (
 )
 from service.domain.evidence import PersonRecord
 from service.domain.measures import MeasureCount, count_versions
-from service.domain.pathway import Pathway
-from service.domain.versions import version_for
+from service.domain.versions import Versions
 from service.domain.vocabulary import Reference
 from service.fhir.notification_body import NotificationProblem
 from service.fhir.parked import unpacked
@@ -135,20 +134,17 @@ def count_measures(settings: Settings, pathway: str | None) -> Counted:
         read_person(r, person=p, catalogue=practice.catalogue, now=clock.now())
         for p, r in zip(people, records, strict=True)
     ]
+    known, now = Versions(practice.versions), clock.now()
     return Counted(
-        measures={
-            str(name): count_versions(versions, seen, clock.now()) for name, versions in chosen.items()
-        },
-        left_out=tuple(_on_no_version(seen, practice.versions, pathway)),
+        measures={str(name): count_versions(own, seen, now, known) for name, own in chosen.items()},
+        left_out=tuple(_on_no_version(seen, known, pathway)),
     )
 
 
-def _on_no_version(
-    people: Iterable[PersonRecord], versions: Sequence[Pathway], pathway: str | None
-) -> Iterator[str]:
+def _on_no_version(people: Iterable[PersonRecord], versions: Versions, pathway: str | None) -> Iterator[str]:
     for person in people:
         for enrolment in person.enrolments:
-            if pathway in (None, enrolment.pathway) and version_for(enrolment, versions) is None:
+            if pathway in (None, enrolment.pathway) and versions.get(enrolment) is None:
                 yield enrolment.identifier
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from service.adapters.fhir.reading import RecordReader
 from service.app.replay import Site
+from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
 from service.fhir.history import History, NotABundle, Version, as_version, versions_in
 from service.fhir.references import mappings, reference_to, relative_reference, version_of
@@ -109,14 +110,16 @@ class _Reading:
         staff = KeptDirectory(
             self._record, self._site.role_codes, also=self._site.also, monotonic=lambda: 0.0
         )
-        look(
-            self._person,
-            record=self._record,
-            practice=self._site.practice,
-            now=self._now,
-            directory=staff.people,
-            decide=lambda *_: (),
-        )
+        try:
+            look(
+                self._person,
+                record=self._record,
+                practice=self._site.practice,
+                now=self._now,
+                directory=staff.people,
+            )
+        except NoAccountablePerson:
+            return  # what matters here is what was read until then
 
     def _whole(self) -> None:
         """Also what today's windows leave out."""

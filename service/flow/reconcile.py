@@ -49,6 +49,7 @@ NAMES = 2
 """Most rounds of reading people who are only referred to; a second is needed where the first found one who has left."""
 
 Decide = Callable[[Sequence[Pathway], PersonRecord, datetime], tuple[Decision, ...]]
+WriteAll = Callable[[Sequence[Write]], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,12 +205,7 @@ def _all(record: FhirRecord, searches: Sequence[Search]) -> list[Resource]:
 
 
 def _decided(
-    seen: Seen,
-    decide: Decide,
-    record: FhirRecord,
-    practice: Practice,
-    now: datetime,
-    write: Callable[[Sequence[Write]], object],
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime, write: WriteAll
 ) -> tuple[Seen, tuple[Decision, ...]]:
     """What is to be written; whoever could be asked and was only referred to is read first, so that all is by name."""
     pathways, person = practice.versions, seen.record.person
@@ -230,12 +226,7 @@ def _decided(
 
 
 def _with_capacities(
-    seen: Seen,
-    decide: Decide,
-    record: FhirRecord,
-    practice: Practice,
-    now: datetime,
-    write: Callable[[Sequence[Write]], object],
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime, write: WriteAll
 ) -> tuple[Seen, tuple[Decision, ...]]:
     """Reserved places are only read for whoever needs one: deciding says which, and decides again with them."""
     pathways = practice.versions
@@ -248,11 +239,8 @@ def _with_capacities(
         wanted,
         pathways,
         record,
-        write=write,
-        now=now,
-        zone=catalogue.zone,
-        base=catalogue.base_url,
-    )
+        write=write, now=now, zone=catalogue.zone, base=catalogue.base_url,
+    )  # fmt: skip
     seen = replace(
         seen,
         record=replace(seen.record, capacities=capacities),

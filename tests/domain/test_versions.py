@@ -10,7 +10,7 @@ from service.domain.decide import decide_all
 from service.domain.measures import count_versions
 from service.domain.needs import TaskState
 from service.domain.pathway import Measure
-from service.domain.versions import as_tried_out, not_followed, version_for
+from service.domain.versions import Versions, as_tried_out
 from service.domain.vocabulary import MeasureId, PathwayId, PlanStatus, Reference
 from tests.domain.an_imaginary_record import World, world
 from tests.domain.builders import (
@@ -82,27 +82,27 @@ def test_an_enrolment_that_no_longer_says_its_version_follows_the_current_one():
     life = began_before()
     nameless = replace(life.enrolment, pathway_version="")
 
-    assert version_for(nameless, BOTH) is QUICK
-    assert version_for(nameless, (EARLIER,)) is None
+    assert Versions(BOTH).get(nameless) is QUICK
+    assert Versions([EARLIER]).get(nameless) is None
 
 
 def test_a_running_enrolment_on_a_version_that_is_not_there_is_named_and_left_as_it_is():
     life = began_before()
 
-    assert not_followed(life.record.enrolments, (QUICK,)) == (life.enrolment,)
+    assert Versions([QUICK]).not_here(life.record.enrolments) == (life.enrolment,)
     assert decide_all((QUICK,), life.record, later(hours=100)) == ()
 
 
 def test_an_enrolment_that_is_over_needs_no_version():
     over = replace(began_before().enrolment, status=PlanStatus.COMPLETED)
 
-    assert not_followed([over], (QUICK,)) == ()
+    assert Versions([QUICK]).not_here([over]) == ()
 
 
 def test_another_pathway_of_the_same_version_is_not_followed_by_it():
     other = replace(QUICK, id=PathwayId("other"))
 
-    assert version_for(began_before().enrolment, (replace(other, version="2026.1.0"),)) is None
+    assert Versions([replace(other, version="2026.1.0")]).get(began_before().enrolment) is None
 
 
 def someone(name: str, *versions):
@@ -125,7 +125,7 @@ def test_each_enrolment_is_counted_by_the_version_it_began_with():
 
     quick, slow = measured(QUICK, days(1)), measured(EARLIER, days(3))
     people = [someone("ada", replace(slow, current=True)), someone("bea", quick)]
-    [counted] = count_versions((quick, slow), people, later(hours=48))
+    [counted] = count_versions((quick, slow), people, later(hours=48), Versions([quick, slow]))
 
     assert counted.denominator == ("transition/Encounter/bea", "transition/Encounter/ada")
     assert counted.pending == ("transition/Encounter/ada",)
@@ -135,7 +135,8 @@ def test_a_measure_that_only_an_earlier_version_has_is_told_for_who_is_on_it():
     old = Measure(
         id=MeasureId("called"), title="Called", numerator=(on_task("contact", TaskState.COMPLETED),)
     )
-    counted = count_versions((QUICK, replace(EARLIER, measures=(old,))), [someone("ada", SLOW)], NOW)
+    own = (QUICK, replace(EARLIER, measures=(old,)))
+    counted = count_versions(own, [someone("ada", SLOW)], NOW, Versions(own))
 
     assert [(c.measure, c.denominator) for c in counted] == [("called", ("transition/Encounter/ada",))]
 
