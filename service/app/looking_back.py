@@ -111,7 +111,7 @@ def compare_versions(
     what_happened = happenings(opened.past)
     ends_at = until or _end(what_happened, opened.now, from_file=bundle is not None)
     zone = own.calendar.timezone
-    lives = [live(what_happened, _only(opened.site, each), until=ends_at, zone=zone) for each in (own, other)]
+    lives = [live(what_happened, _only(opened, each), until=ends_at, zone=zone) for each in (own, other)]
     return Compared(
         person=opened.person,
         pathway=own.id,
@@ -188,10 +188,15 @@ def _the_pathway(opened: _Opened, pathway: str | None) -> str:
     raise NotNamedRight(f"{opened.person} {where}: say with --pathway which one is meant")
 
 
-def _only(site: Site, version: Pathway) -> Practice:
-    """This version enrols; of the other pathways the current ones, as ever."""
-    tried = as_tried_out(version)
-    return replace(site.practice, pathways={**site.practice.pathways, version.id: tried}, earlier=())
+def _only(opened: _Opened, version: Pathway) -> Practice:
+    """This version enrols, and beside it what the person has been on according to the record: nothing else, for who knows
+    which other pathways the site had then.
+    """
+    practice = opened.site.practice
+    known = {(each.id, each.version): each for each in practice.versions}
+    been_on = {d.pathway: d.version for look in opened.past.looks for d in look}
+    pathways = {one[0]: as_tried_out(known[one]) for one in been_on.items() if one in known}
+    return replace(practice, pathways={**pathways, version.id: as_tried_out(version)}, earlier=())
 
 
 def _end(what_happened: Sequence[Happening], now: datetime, *, from_file: bool) -> datetime:

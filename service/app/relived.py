@@ -88,12 +88,14 @@ def happenings(past: Past, *, as_told: bool = False) -> list[Happening]:
 
 def _of_others(past: Past, version: Version, before: Sequence[Version]) -> Iterator[Arrival | Act]:
     content, earlier = version.content, before[-1].content if before else None
+    if (version.reference, version.number) in past.written_by_us:
+        return
     if content is None:
         if earlier is not None and not is_ours(earlier):
             yield Arrival(version=version)
     elif not is_ours(content):
         yield Arrival(version=version)
-    elif earlier is not None and (version.reference, version.number) not in past.written_by_us:
+    elif earlier is not None:
         yield from _acts(content, earlier)
 
 

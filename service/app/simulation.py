@@ -18,11 +18,11 @@ from service.fhir.read.elements import extension_value
 from service.fhir.references import identifier_values, mapping, mappings, reference_to
 from service.fhir.searches import people_of
 from service.fhir.times import parse_time
-from service.flow.reconcile import Practice, reconcile
+from service.flow.reconcile import Practice, Reconciled, reconcile
 from service.ports import NotInRecord, Resource
 
 SETTLES_WITHIN = 3
-"""Reconciles after which nothing may be left to write; our own writes wake us at most once more."""
+"""Reconciles after which one pathway may have nothing left to write; each further one may wake the others once more."""
 
 
 @dataclass
@@ -45,8 +45,8 @@ class Moment:
     events: tuple[str, ...]
 
 
-class DoesNotSettle(AssertionError):
-    """Use this when deciding again and again goes on writing: a fault of ours, or of a pathway that contradicts itself."""
+class DoesNotSettle(Exception):
+    """Use this when deciding again and again goes on writing: a fault of ours, or pathways that contradict each other."""
 
 
 class Simulation:
@@ -108,15 +108,23 @@ class Simulation:
         return min(self._due.values(), default=None)
 
     def _settle(self, person: Reference) -> None:
-        for _ in range(SETTLES_WITHIN):
-            done = reconcile(person, record=self.record, practice=self.practice, now=self.clock.at)
+        done = self._reconciled(person)
+        for _ in range(SETTLES_WITHIN + len(self.practice.pathways) - 2):
             if done.writes == 0:
                 break
-        else:
-            raise DoesNotSettle(f"deciding does not come to an end at {self.clock.at.isoformat()}")
+            done = self._reconciled(person)
+        if done.writes:
+            undecided = sorted({d.enrolment.pathway for d in done.decisions if not d.is_settled})
+            raise DoesNotSettle(
+                f"deciding does not come to an end at {self.clock.at.isoformat()}: each look at {' and '.join(undecided)}"
+                " writes something else. What is wanted there contradicts itself; report it if you see no reason"
+            )
         self._due.pop(person, None)
         if done.next_due_at is not None:
             self._due[person] = done.next_due_at
+
+    def _reconciled(self, person: Reference) -> Reconciled:
+        return reconcile(person, record=self.record, practice=self.practice, now=self.clock.at)
 
     def _events(self) -> Iterator[str]:
         """One sentence for each of our resources that is new or says something else, by reading the record."""

@@ -256,12 +256,12 @@ def _decision(view: View, before: Enrolment, after: Enrolment, draft: Decision) 
         enrolment=replace(after, revision=revision),
         write_enrolment=write,
         unread=frozenset(view.notes.unread),
-        seen=_seen(view, before),
+        seen=tuple(sorted(_seen(view, before, draft).items())),
     )
 
 
-def _seen(view: View, enrolment: Enrolment) -> tuple[tuple[Reference, str], ...]:
-    """Every resource version that spoke: the enrolment, its anchor, its follow-ups and escalations, matching facts."""
+def _seen(view: View, enrolment: Enrolment, draft: Decision) -> dict[Reference, str]:
+    """Every resource version that spoke: the enrolment, its anchor, its follow-ups, escalations and places, matching facts."""
     seen: dict[Reference, str] = {}
     if enrolment.reference is not None:
         seen[enrolment.reference] = enrolment.version
@@ -272,4 +272,6 @@ def _seen(view: View, enrolment: Enrolment) -> tuple[tuple[Reference, str], ...]
     responses = [rung for escalation in view.escalations for rung in escalation.rungs]
     written: list[FollowUp | EscalationSeen | RungSeen] = [*view.follow_ups, *view.escalations, *responses]
     seen.update({item.reference: item.version for item in written if item.reference is not None})
-    return tuple(sorted(seen.items()))
+    seen.update({place.reference: place.version for place in draft.taken})
+    seen.update({place.reference: place.version for place in draft.freed})
+    return seen

@@ -27,10 +27,12 @@ def list_pathways(mappings: Path | None, *, json: bool) -> None:
     if json:
         as_json(rows)
         return
-    table = Table("pathway", "version", "status", "stages", "follow-ups", "earlier", "title", box=None)
+    kept = any(row["earlier"] for row in rows)
+    head = ("pathway", "version", *(["earlier"] if kept else []), "status", "stages", "tasks", "title")
+    table = Table(*head, box=None, pad_edge=False)
     for row in rows:
         shown = {**row, "earlier": ", ".join(row["earlier"]) or "none"}
-        table.add_row(*(str(value) for value in shown.values()))
+        table.add_row(*(str(value) for name, value in shown.items() if kept or name != "earlier"))
     console().print(table)
 
 
@@ -82,10 +84,10 @@ def _row(pathway: Pathway, library: Library) -> dict[str, Any]:
     return {
         "id": pathway.id,
         "version": pathway.version,
+        "earlier": [version.version for version in library.versions(pathway.id)[1:]],
         "status": pathway.status,
         "stages": len(pathway.stages),
         "follow_ups": sum(len(stage.tasks) for stage in pathway.stages),
-        "earlier": [version.version for version in library.versions(pathway.id)[1:]],
         "title": pathway.title,
     }
 

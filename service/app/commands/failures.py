@@ -10,6 +10,7 @@ from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
 from service.app.listening import CannotListen
 from service.app.settings import SettingsProblem
+from service.app.simulation import DoesNotSettle
 from service.app.state_folder import StateFolderProblem
 from service.app.subscription_files import SubscriptionsProblem
 from service.app.up import DidNotStart
@@ -35,5 +36,6 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (StateFolderProblem, Exit.NOT_STARTED),
     (StoryFailed, Exit.NOT_AS_IT_SHOULD_BE),
     (CannotPublish, Exit.NOT_AS_IT_SHOULD_BE),
+    (DoesNotSettle, Exit.NOT_AS_IT_SHOULD_BE),
 )
 """Which failure ends with which status. Anything else is ours to fix and shows its traceback."""
