@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -50,3 +51,15 @@ def bundle_of(run: CaseRun) -> dict:
     references = [Reference(f"{each['resourceType']}/{each['id']}") for each in run.record.everything()]
     versions = [version for reference in references for version in run.record.versions(reference)]
     return {"resourceType": "Bundle", "type": "history", "entry": [{"resource": v} for v in versions]}
+
+
+def folder_with(pathway: PathwayId, target: Path) -> Path:
+    """A copy of the mappings folder with this pathway alone, so that commands start quickly."""
+    shutil.copytree(
+        MAPPINGS,
+        target,
+        ignore=lambda path, names: (
+            set(names) - {pathway} if Path(path).name == "pathways" else ["drafts", "versions"]
+        ),
+    )
+    return target

@@ -1,7 +1,6 @@
 """`throughline replay` as people use it: on a real FHIR server, and on a file; wrong ways included."""
 
 import json
-import shutil
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from service.adapters.fhir_http import HttpFhirRecord
 from service.app.exits import Exit
 from service.domain.vocabulary import PathwayId
 from service.ports import Capabilities, Write
-from tests.app.pasts import MAPPINGS, bundle_of, fullest_case, played
+from tests.app.pasts import bundle_of, folder_with, fullest_case, played
 from tests.app.test_cli import throughline
 from tests.builders import a_condition, a_patient, an_encounter
 from tests.sandbox import HOUSE_NOW
@@ -22,10 +21,8 @@ PATHWAY = PathwayId("post-discharge-coordination")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The shipped pathways, with an earlier version and a current one that hurries."""
-    mappings = tmp_path_factory.mktemp("site") / "mappings"
-    shutil.copytree(MAPPINGS, mappings)
-    shutil.rmtree(mappings / "pathways" / PATHWAY / "versions", ignore_errors=True)
+    """One shipped pathway, with an earlier version and a current one that hurries."""
+    mappings = folder_with(PATHWAY, tmp_path_factory.mktemp("site") / "mappings")
     file = mappings / "pathways" / PATHWAY / "pathway.yaml"
     file.write_text(_as_version(file.read_text("utf-8"), "2026.1.0"), "utf-8")
     assert throughline("pathways", "publish", PATHWAY, "--mappings", mappings).exit_code == Exit.OK
@@ -187,7 +184,11 @@ def site(sandbox, tmp_path_factory):
         patient = write(a_patient(generalPractitioner=[{"reference": doctor}]))
         stay = write(an_encounter(subject={"reference": patient}))
         write(a_condition(subject={"reference": patient}, encounter={"reference": stay}))
-    environment = {"THROUGHLINE_FHIR_BASE_URL": sandbox.base_url, "THROUGHLINE_CLOCK_FILE": str(clock)}
+    environment = {
+        "THROUGHLINE_FHIR_BASE_URL": sandbox.base_url,
+        "THROUGHLINE_CLOCK_FILE": str(clock),
+        "THROUGHLINE_MAPPINGS_DIR": str(folder_with(PATHWAY, clock.parent / "mappings")),
+    }
     for days in (0, 4):
         set_clock(clock, HOUSE_NOW + timedelta(days=days))
         for _ in range(2):
