@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 
@@ -214,6 +215,7 @@ class Pathway:
     unowned: Ladder
     """The ladder used when nobody holds a role."""
     steward: str = ""
+    approved_on: date | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     role_titles: Mapping[RoleId, str] = field(default_factory=dict)
     resource_types: frozenset[str] = frozenset()

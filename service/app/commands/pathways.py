@@ -10,7 +10,9 @@ import typer
 from service.app.commands.printing import stop
 from service.app.exits import Exit
 
-pathways = typer.Typer(no_args_is_help=True, help="List, check, publish, describe and simulate pathways.")
+pathways = typer.Typer(
+    no_args_is_help=True, help="List, check, publish, describe, simulate and export pathways."
+)
 Named = Annotated[str, typer.Argument(metavar="PATHWAY", help="As `throughline pathways list` names it.")]
 Folder = Annotated[Path | None, typer.Option("--mappings", help="The mappings folder.")]
 Version = Annotated[
@@ -70,6 +72,34 @@ def describe(
     from service.app.commands.describing import describe as describe_pathway
 
     describe_pathway(pathway, output, mappings, version)
+
+
+@pathways.command()
+def export(
+    pathway: Named,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the Bundle to this file instead of the terminal."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Write each resource to a file of its own in this folder.")
+    ] = None,
+    version: Version = None,
+    mappings: Folder = None,
+) -> None:
+    """A pathway as FHIR R4: PlanDefinition, ActivityDefinitions, a Questionnaire of the required fields, ValueSets.
+
+    The PlanDefinition's url and version are what enrolment CarePlans carry in instantiatesCanonical.
+
+    Example: throughline pathways export post-discharge-coordination --output bundle.json
+
+    Example: throughline pathways export crisis-to-outpatient --folder fhir/
+    """
+    from service.app.commands.exporting import export as export_pathway
+
+    if output is not None and folder is not None:
+        stop("name one of --output and --folder, not both", Exit.USAGE)
+    export_pathway(pathway, output, folder, mappings, version)
 
 
 @pathways.command()
