@@ -13,7 +13,7 @@ from service.app.exits import MEANING, Exit
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
-    from service.app.commands import operate, pathways, run
+    from service.app.commands import operate, pathways, replaying, run
 
     cli = typer.Typer(
         name="throughline",
@@ -34,6 +34,7 @@ def make_cli() -> typer.Typer:
         operate.doctor,
         operate.reconcile,
         operate.measures,
+        replaying.replay,
     ):
         cli.command()(command)
     cli.add_typer(pathways.pathways, name="pathways")

@@ -25,9 +25,10 @@ def practice_of(
     software_version: str = "",
 ) -> Practice:
     """A site's practice; `accountable` is who holds what nobody else holds."""
-    pathways = list(library.pathways.values())
+    pathways = [version for name in library.pathways for version in library.versions(name)]
     return Practice(
         pathways=library.pathways,
+        earlier=tuple(version for version in pathways if not version.current),
         catalogue=Catalogue(
             zone=zone,
             roles={role.id: role.matches for role in library.roles.values()},

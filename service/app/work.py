@@ -14,13 +14,13 @@ from typing import Protocol
 
 from service.adapters.waiting import repeated
 from service.app.later import (
-    BROKEN,
     LONGEST_PAUSE,
     PARKED_AGAIN_AFTER,
     letter_about,
     letter_id,
     no_later_than,
     pause_after,
+    why_to_park,
 )
 from service.app.practice import watched
 from service.app.telemetry import WorkMetrics, fault_of, labels_of
@@ -173,14 +173,15 @@ class Work:
             self._finish(claim, done)
 
     def _finish(self, claim: Claim, done: Reconciled) -> None:
-        """Give the person back; what was parked before is settled now, unless something of ours is broken."""
-        if not done.broken:
+        """Give the person back; what was parked before is settled now, unless part of their care is not followed up."""
+        reason = why_to_park(done.broken, done.not_followed)
+        if not reason:
             self.index.finish(claim, done.next_due_at)
             self.dead_letters.take(letter_id(claim.person))
             return
         now = self.clock.now()
-        self.metrics.failures.labels("broken").inc()
-        self.dead_letters.park(letter_about(claim.person, BROKEN.format(done.broken), now))
+        self.metrics.failures.labels("broken" if done.broken else "no version").inc()
+        self.dead_letters.park(letter_about(claim.person, reason, now))
         self.index.finish(claim, no_later_than(done.next_due_at, now, PARKED_AGAIN_AFTER))
 
     def _settle(self, person: Reference) -> Reconciled:

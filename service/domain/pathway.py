@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 
@@ -214,10 +215,18 @@ class Pathway:
     unowned: Ladder
     """The ladder used when nobody holds a role."""
     steward: str = ""
+    approved_on: date | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     role_titles: Mapping[RoleId, str] = field(default_factory=dict)
     resource_types: frozenset[str] = frozenset()
     """Every resource type whose presence this pathway asks about."""
+    current: bool = True
+    """False: an earlier version, kept for those who began with it; nobody begins with it any more."""
+
+    @property
+    def enrols(self) -> bool:
+        """Whether people begin with this version."""
+        return self.current and self.status == "active"
 
     @cached_property
     def positions(self) -> Mapping[StageId, int]:

@@ -19,6 +19,7 @@ from service.pathways.spelling import did_you_mean, listed
 
 SLUG = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 REFERENCE = r"[A-Z][A-Za-z]{1,63}/(?!\.{1,2}$)[A-Za-z0-9.\-]{1,64}"
+VERSION = r"\d{4}\.\d{1,4}\.\d{1,4}"
 MOST = 9999
 LONGEST_TEXT = 2000
 UNITS = {unit.value: unit for unit in Unit} | {unit.value.removesuffix("s"): unit for unit in Unit}
@@ -126,7 +127,7 @@ def read_amount(value: Any) -> int:
 def read_version(value: Any) -> str:
     """Policy year . behaviour . wording."""
     text = a_text(value)
-    if re.fullmatch(r"\d{4}\.\d{1,4}\.\d{1,4}", text) is None:
+    if re.fullmatch(VERSION, text) is None:
         raise refuse("bad-version", f"{shown(text)} is not a version",
                      "write policy year . behaviour . wording, such as 2026.1.0")  # fmt: skip
     return text

@@ -17,10 +17,13 @@ from service.app.cli import EXITS, make_cli
 from service.app.exits import MEANING, Exit
 
 NOWHERE = "http://127.0.0.1:1/fhir"
+KNOWN = ", ".join(
+    sorted(path.name for path in (Path(__file__).parents[2] / "mappings" / "pathways").iterdir())
+)
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
-    "pathways describe", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
+    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "replay", "pathways list", "pathways check",
+    "pathways describe", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
 
@@ -112,8 +115,12 @@ GOLDEN = [
     (("reconcile",), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
     (("reconcile", "--person", "Patient/1", "--all"), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
     (("reconcile", "--person", "Ada", "--fhir", NOWHERE), Exit.NOT_FOUND, "a person is named by type and id, as in Patient/123, not 'Ada'"),
-    (("measures", "--pathway", "nope", "--fhir", NOWHERE), Exit.NOT_FOUND, "there is no pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
-    (("pathways", "describe", "nope"), Exit.NOT_FOUND, "there is no usable pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
+    (("replay",), Exit.USAGE, "name a person with --person Patient/ID, or a file with --bundle FILE"),
+    (("replay", "--person", "Ada", "--fhir", NOWHERE), Exit.NOT_FOUND, "a person is named by type and id, as in Patient/123, not 'Ada'"),
+    (("replay", "--bundle", "/nowhere/at-all.json"), Exit.NOT_FOUND, "/nowhere/at-all.json cannot be opened (No such file or directory)"),
+    (("replay", "--bundle", "x.json", "--at", "tomorrow"), Exit.USAGE, "--at 'tomorrow' is not a day or an instant: write 2026-03-09 or 2026-03-09T12:00:00-07:00"),
+    (("measures", "--pathway", "nope", "--fhir", NOWHERE), Exit.NOT_FOUND, f"there is no pathway 'nope'; there are: {KNOWN}"),
+    (("pathways", "describe", "nope"), Exit.NOT_FOUND, f"there is no usable pathway 'nope'; there are: {KNOWN}"),
     (("pathways", "list", "--mappings", "/nowhere"), Exit.NOT_FOUND, "there is no mappings folder at /nowhere: name one with --mappings"),
 ]  # fmt: skip
 
@@ -123,7 +130,9 @@ def test_the_list_of_pathways_is_a_table_for_people_and_json_for_programs():
     assert table.exit_code == Exit.OK
     rows = json.loads(throughline("pathways", "list", "--json").stdout)
     shown = {line.split()[0]: " ".join(line.split()) for line in table.stdout.splitlines()[1:]}
-    assert shown == {row["id"]: " ".join(str(value) for value in row.values()) for row in rows}
+    said = [[str(value) for name, value in row.items() if name != "earlier"] for row in rows]
+    assert shown == {row[0]: " ".join(row) for row in said}
+    assert {tuple(row["earlier"]) for row in rows} == {()}
 
 
 @pytest.mark.parametrize(("arguments", "status", "sentence"), GOLDEN, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")  # fmt: skip

@@ -9,12 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import InMemoryRecord
-from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after
+from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after, why_to_park
 from service.app.practice import watched
 from service.app.telemetry import WorkMetrics
 from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work
 from service.domain.owners import NoAccountablePerson
-from service.domain.vocabulary import Reference, RoleId
+from service.domain.vocabulary import PathwayId, Reference, RoleId
 from service.fhir import systems
 from service.fhir.read import Catalogue
 from service.flow.reconcile import Practice, Reconciled
@@ -191,6 +191,36 @@ def test_once_it_is_put_right_the_letter_is_gone(work):
     work.record.put({**an_enrolment_without_its_stage(), "status": "entered-in-error", "identifier": []})
     attempt(work)
     assert work.dead_letters.list() == []
+
+
+def an_enrolment(version):
+    canonical = systems.plan_definition(PathwayId("after-a-stay"), version)
+    return {
+        **an_enrolment_without_its_stage(),
+        "instantiatesCanonical": [canonical],
+        "period": {"start": "2026-03-06T16:00:00-07:00"},
+        "extension": [{"url": systems.STAGE, "valueCode": "received"}],
+    }
+
+
+def test_somebody_on_a_version_that_is_not_kept_is_parked_with_what_to_do(work):
+    work.record.put(an_enrolment("2026.1.0"))
+    attempt(work)
+    [letter] = work.dead_letters.list()
+    assert letter.reason == (
+        "This person is on version 2026.1.0 of after-a-stay, which the mappings folder does not have, so nothing of it"
+        " is followed up. Put the file back as mappings/pathways/<id>/versions/<version>.yaml with its line in SHA256SUMS"
+        " (see `throughline pathways check`) and start the workers again."
+    )
+    assert work.index.due[ANA] == HOUSE_NOW + PARKED_AGAIN_AFTER
+    assert counted(work, "reconcile_failures", kind="no version") == 1
+
+
+def test_what_is_broken_and_what_is_not_followed_stand_in_one_letter():
+    reason = why_to_park(2, ("after-discharge", "step-up 2026.2.0"))
+    assert reason.startswith("2 resource(s) that Throughline wrote cannot be understood any more")
+    assert "This person is on after-discharge and version 2026.2.0 of step-up, which" in reason
+    assert why_to_park(0, ()) == ""
 
 
 def test_the_name_of_a_letter_says_nothing_about_the_person():

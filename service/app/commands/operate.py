@@ -153,6 +153,8 @@ def _print_looked_at(done: LookedAt, *, json: bool) -> None:
     out.print(f"{done.written} resources written; due next: {due}")
     for what in done.not_understood:
         out.print(f"[yellow]![/] could not be understood: {escape(what)}", soft_wrap=True)
+    for what in done.not_followed:
+        out.print(f"[yellow]![/] not followed up, the mappings folder has no {escape(what)}", soft_wrap=True)
 
 
 def measures(
@@ -162,16 +164,23 @@ def measures(
 ) -> None:
     """Governance measures from the record, each with the enrolments behind the number (--json names them).
 
+    Each enrolment is counted by the version of the pathway that it began with.
+
     Example: throughline measures --pathway post-discharge-coordination
     """
     from service.app.by_hand import count_measures
 
     with failures_in_words():
         counted = count_measures(settings_from(fhir_base_url=fhir), pathway)
+    if counted.left_out:
+        said(
+            f"{len(counted.left_out)} enrolments are on a version that the mappings folder does not have; they are not"
+            " counted. `throughline dead-letters list` names what is missing."
+        )
     if json:
-        as_json({name: [_measure(m) for m in found] for name, found in counted.items()})
+        as_json({name: [_measure(m) for m in found] for name, found in counted.measures.items()})
         return
-    for name, found in counted.items():
+    for name, found in counted.measures.items():
         table = Table(
             "measure",
             "met",
