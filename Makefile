@@ -60,7 +60,12 @@ lock: ## Resolve requirements.lock again (needs uv); UPGRADE=1 also moves to new
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv, or make lock UV=<path>" >&2; exit 2; }
 	@$(UV) pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements.lock
-	@echo "requirements.lock: $$(grep -c '^[a-z0-9]' requirements.lock) packages"
+	@$(UV) pip compile --quiet pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -c requirements.lock -o image/requirements.lock
+	@$(UV) pip compile --quiet image/build.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -c requirements.lock -o image/build.lock
+	@for lock in requirements.lock image/requirements.lock image/build.lock; do \
+		echo "$$lock: $$(grep -c '^[a-z0-9]' $$lock) packages"; done
 
 clean: ## Remove .venv, caches and build leftovers (never data of a running demo)
 	@rm -rf $(VENV) build dist throughline.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from service.adapters.redis_address import read_address
+
 PREFIX = "THROUGHLINE_"
 FILE_VARIABLE = "THROUGHLINE_SETTINGS_FILE"
 
@@ -31,13 +33,13 @@ class SettingsProblem(Exception):
 
 def _address(value: str, *schemes: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+    if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("not an address")
     return value.rstrip("/")
 
 
 def _redis(value: SecretStr) -> SecretStr:
-    _address(value.get_secret_value(), "redis", "rediss", "unix")
+    read_address(value.get_secret_value())
     return value
 
 

@@ -19,7 +19,7 @@ from service.app.exits import MEANING, Exit
 NOWHERE = "http://127.0.0.1:1/fhir"
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
+    "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
     "pathways describe", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
@@ -206,7 +206,7 @@ def test_doctor_speaks_json_and_ends_with_status_1_when_something_must_be_mended
         "about": "settings",
         "outcome": "bad",
         "sentence": "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
-        "remedy": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4.",
+        "remedy": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl.",
     }
 
 

@@ -129,9 +129,6 @@ What the schema cannot say: which values belong together. All problems at once, 
 {{- end }}
 {{- end }}
 {{- range $what := list "mappings" "subscriptions" }}
-{{- if and (eq (index $v $what).from "oci") (semverCompare "<1.33.0-0" $.Capabilities.KubeVersion.Version) }}
-- "{{ $what }}.from is oci, which needs Kubernetes 1.35 (or 1.33 with the feature gate ImageVolume); this cluster has {{ $.Capabilities.KubeVersion.Version }}: use git or files"
-{{- end }}
 {{- range $path, $content := (index $v $what).files }}
 {{- if contains "__" $path }}
 - "{{ $what }}.files has {{ $path }}: two underscores stand for a folder in a ConfigMap, so a name may not have them: rename the file"
