@@ -132,6 +132,8 @@ What the schema cannot say: which values belong together. All problems at once, 
 {{- range $path, $content := (index $v $what).files }}
 {{- if contains "__" $path }}
 - "{{ $what }}.files has {{ $path }}: two underscores stand for a folder in a ConfigMap, so a name may not have them: rename the file"
+{{- else if not (regexMatch "^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$" $path) }}
+- "{{ $what }}.files has {{ $path }}: name a file by its path in the folder, e.g. pathways/after-care/pathway.yaml"
 {{- end }}
 {{- end }}
 {{- end }}
