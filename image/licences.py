@@ -42,7 +42,9 @@ def document(packages: Iterable[Distribution]) -> str:
 
 
 def _quoted(texts: list[tuple[str, str]]) -> str:
-    return "".join(f"### {path}\n\n```text\n{text}\n```\n\n" for path, text in texts) or "Came without a text.\n"
+    return (
+        "".join(f"### {path}\n\n```text\n{text}\n```\n\n" for path, text in texts) or "Came without a text.\n"
+    )
 
 
 if __name__ == "__main__":

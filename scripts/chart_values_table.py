@@ -1,6 +1,6 @@
 """Writes the table of the chart's values into helm/throughline/README.md, from values.yaml and its `# --` comments.
 
-    .venv/bin/python -m scripts.chart_values_table
+.venv/bin/python -m scripts.chart_values_table
 """
 
 from __future__ import annotations
@@ -41,10 +41,14 @@ def rows(text: str | None = None) -> Iterator[Row]:
         if line.strip().startswith("# -- "):
             says = line.strip().removeprefix("# -- ")
         elif found and not _is_below_whole(path, len(found["indent"])):
-            path = [each for each in path if each[0] < len(found["indent"])] + [(len(found["indent"]), found["key"])]
+            path = [each for each in path if each[0] < len(found["indent"])] + [
+                (len(found["indent"]), found["key"])
+            ]
             value = _at(values, [key for _, key in path])
             if says or _is_leaf(path[-1][1], value):
-                yield Row(name=".".join(key for _, key in path), default=_shown(path[-1][1], value), says=says)
+                yield Row(
+                    name=".".join(key for _, key in path), default=_shown(path[-1][1], value), says=says
+                )
             says = ""
 
 

@@ -14,7 +14,9 @@ SITE = "/opt/throughline/site"
 
 def instructions() -> Iterator[Instruction]:
     """(word, rest) of each instruction, continued lines joined, comments left out."""
-    lines = [line for line in (ROOT / "Dockerfile").read_text("utf-8").splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in (ROOT / "Dockerfile").read_text("utf-8").splitlines() if not line.startswith("#")
+    ]
     for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines():
         word, _, rest = line.partition(" ")
         if rest:

@@ -55,7 +55,10 @@ class Container:
     def command(self) -> list[str]:
         """`command` replaces the entrypoint of the image, `args` its arguments, as Kubernetes has it."""
         entrypoint = self.described.get("command") or image_entrypoint()
-        here = {str(port["containerPort"]): str(self.ports[port["name"]]) for port in self.described.get("ports", [])}
+        here = {
+            str(port["containerPort"]): str(self.ports[port["name"]])
+            for port in self.described.get("ports", [])
+        }
         arguments = [here.get(each, self._here(each)) for each in self.described.get("args", [])]
         return [*_on_this_machine(entrypoint), *arguments]
 
@@ -122,7 +125,9 @@ class RunningPod:
             for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
                 probe = container.described.get(kind)
                 if probe:
-                    eventually(lambda c=container, p=probe: self._passes(c, p), within=READY_WITHIN, every=0.2)  # type: ignore[misc]
+                    eventually(
+                        lambda c=container, p=probe: self._passes(c, p), within=READY_WITHIN, every=0.2
+                    )  # type: ignore[misc]
         return self
 
     def stop(self) -> list[int]:
@@ -158,9 +163,13 @@ class RunningPod:
         except subprocess.TimeoutExpired:
             container.process.kill()
             container.process.wait()
-            raise AssertionError(f"{container.name} did not end within {grace} s:\n{container.output()}") from None
+            raise AssertionError(
+                f"{container.name} did not end within {grace} s:\n{container.output()}"
+            ) from None
 
-    def _container(self, described: Manifest, volumes: Mapping[str, Path], extra: Mapping[str, str]) -> Container:
+    def _container(
+        self, described: Manifest, volumes: Mapping[str, Path], extra: Mapping[str, str]
+    ) -> Container:
         return Container(
             described=described,
             folders={mount["mountPath"]: volumes[mount["name"]] for mount in described["volumeMounts"]},

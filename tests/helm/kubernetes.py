@@ -58,7 +58,12 @@ def _draft() -> Any:
 
 
 def closed(needed: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "required": list(needed), "properties": properties}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(needed),
+        "properties": properties,
+    }
 
 
 def listed(item: dict[str, Any]) -> dict[str, Any]:
@@ -67,16 +72,22 @@ def listed(item: dict[str, Any]) -> dict[str, Any]:
 
 def custom(spec: dict[str, Any]) -> dict[str, Any]:
     metadata = closed(("name", "labels"), name=TEXT, labels=TEXTS, annotations=TEXTS)
-    return closed(("apiVersion", "kind", "metadata", "spec"), apiVersion=TEXT, kind=TEXT, metadata=metadata, spec=spec)
+    return closed(
+        ("apiVersion", "kind", "metadata", "spec"), apiVersion=TEXT, kind=TEXT, metadata=metadata, spec=spec
+    )
 
 
-ROUTE_MATCH = closed(path=closed(type={"enum": ["Exact", "PathPrefix"]}, value={"type": "string", "pattern": "^/"}))
+ROUTE_MATCH = closed(
+    path=closed(type={"enum": ["Exact", "PathPrefix"]}, value={"type": "string", "pattern": "^/"})
+)
 PARENT = closed(("name",), name=TEXT, namespace=TEXT, sectionName=TEXT, group=TEXT, kind=TEXT, port=COUNT)
 RULE = closed(
     ("expr",), alert=TEXT, record={"type": "string", "pattern": "^[a-zA-Z_:][a-zA-Z0-9_:]*$"}, expr=TEXT,
     labels=TEXTS, annotations=TEXTS, **{"for": DURATION},
 )  # fmt: skip
-TRIGGER = closed(("type", "metadata"), type=TEXT, metadata=TEXTS, authenticationRef=closed(("name",), name=TEXT))
+TRIGGER = closed(
+    ("type", "metadata"), type=TEXT, metadata=TEXTS, authenticationRef=closed(("name",), name=TEXT)
+)
 
 CUSTOM: dict[tuple[str, str], dict[str, Any]] = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"): custom(

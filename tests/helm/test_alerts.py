@@ -140,7 +140,11 @@ def test_a_month_s_budget_burns_at_the_rates_of_the_four_windows():
 
 def test_the_rules_stand_in_a_file_that_prometheus_can_use_without_the_operator():
     groups = yaml.safe_load((CHART / "files" / "rules.yaml").read_text("utf-8"))["groups"]
-    assert [group["name"] for group in groups] == ["throughline-service-levels", "throughline-burn", "throughline-silence"]
+    assert [group["name"] for group in groups] == [
+        "throughline-service-levels",
+        "throughline-burn",
+        "throughline-silence",
+    ]
 
 
 def test_the_dashboard_is_found_by_grafana_and_explains_itself():

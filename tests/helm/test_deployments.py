@@ -40,7 +40,10 @@ def test_there_are_two_of_everything_and_they_are_kept_apart(component):
     spec = deployment(with_five(), component)["spec"]
     assert spec["replicas"] == 2
     spread = spec["template"]["spec"]["topologySpreadConstraints"]
-    assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert [each["topologyKey"] for each in spread] == [
+        "topology.kubernetes.io/zone",
+        "kubernetes.io/hostname",
+    ]
     assert all(each["labelSelector"]["matchLabels"] == spec["selector"]["matchLabels"] for each in spread)
 
 
@@ -85,7 +88,9 @@ def test_workers_scale_by_what_waits_with_keda():
 
 def test_workers_scale_by_what_waits_with_an_autoscaler_of_kubernetes():
     scaled = one(rendered(values_of("hpa")), "HorizontalPodAutoscaler")["spec"]
-    wanted = {m["external"]["metric"]["name"]: m["external"]["target"]["averageValue"] for m in scaled["metrics"]}
+    wanted = {
+        m["external"]["metric"]["name"]: m["external"]["target"]["averageValue"] for m in scaled["metrics"]
+    }
     assert wanted == {"throughline_inbox_size": "500", "throughline_behind_seconds": "30"}
     assert "replicas" not in deployment(values_of("hpa"), "worker")["spec"]
 
@@ -122,7 +127,10 @@ def test_a_change_of_the_pathways_rolls_those_who_read_them():
     ("name", "change"),
     [
         ("from-git", {"git": {**values_of("from-git")["mappings"]["git"], "revision": "v13"}}),
-        ("from-oci", {"oci": {"reference": "registry.example.org/pathways@sha256:" + "3" * 64, "path": "mappings"}}),
+        (
+            "from-oci",
+            {"oci": {"reference": "registry.example.org/pathways@sha256:" + "3" * 64, "path": "mappings"}},
+        ),
         ("own-files", {"revision": "a ConfigMap was changed by hand"}),
     ],
 )
@@ -188,13 +196,18 @@ def test_a_folder_becomes_values_that_the_chart_takes(tmp_path, capsys):
     assert main(["mappings", str(tmp_path)]) == 0
     values = yaml.safe_load(capsys.readouterr().out)
     assert values == {"mappings": {"from": "files", "files": {"pathways/a/pathway.yaml": "pathway: å\n"}}}
-    assert one(rendered(with_five(**values)), "ConfigMap")["data"] == {"pathways__a__pathway.yaml": "pathway: å\n"}
+    assert one(rendered(with_five(**values)), "ConfigMap")["data"] == {
+        "pathways__a__pathway.yaml": "pathway: å\n"
+    }
 
 
 def test_a_folder_that_no_config_map_could_hold_is_refused_with_what_to_do_instead(tmp_path, capsys):
     (tmp_path / "big.yaml").write_text("x" * 2_000_000, encoding="utf-8")
     assert main(["mappings", str(tmp_path)]) == 1
-    assert "are more than a ConfigMap can hold (1048576). Use mappings.from: git or oci instead." in capsys.readouterr().err
+    assert (
+        "are more than a ConfigMap can hold (1048576). Use mappings.from: git or oci instead."
+        in capsys.readouterr().err
+    )
     assert main([]) == 2
 
 

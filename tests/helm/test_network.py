@@ -30,14 +30,18 @@ def test_every_pod_is_shut_in_both_directions_before_anything_is_let_through(nam
     shut = one(manifests, "NetworkPolicy", "-default-deny")
     assert shut["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert shut["spec"]["ingress"] == []
-    assert [component for component, pod in pods(manifests) if not applies(shut, pod["metadata"]["labels"])] == []
+    assert [
+        component for component, pod in pods(manifests) if not applies(shut, pod["metadata"]["labels"])
+    ] == []
 
 
 def test_only_names_are_looked_up_by_everybody():
     shut = one(rendered(with_five()), "NetworkPolicy", "-default-deny")
     [dns] = shut["spec"]["egress"]
     assert {port["port"] for port in dns["ports"]} == {53}
-    assert dns["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
+    assert dns["to"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    ]
 
 
 def test_the_scheduler_reaches_redis_and_never_the_record():
@@ -74,7 +78,9 @@ def test_a_hospital_lets_only_its_ingress_in_and_only_its_prometheus_read():
     named = [p["namespaceSelector"]["matchLabels"] for p in web["from"] if "namespaceSelector" in p]
     assert [each["kubernetes.io/metadata.name"] for each in named] == ["ingress", "monitoring"]
     [scraped] = one(manifests, "NetworkPolicy", "-scheduler")["spec"]["ingress"]
-    assert scraped["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    assert scraped["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    ]
 
 
 def test_the_bundled_redis_lets_only_our_own_in_and_goes_nowhere():

@@ -29,13 +29,19 @@ def installation(sandbox, valkey, tmp_path):
     running = []
 
     def start(*components, **values):
-        values = {"fhir": {"baseUrl": sandbox.base_url}, "redis": {"keyPrefix": f"{tmp_path.name}:"}, **values}
+        values = {
+            "fhir": {"baseUrl": sandbox.base_url},
+            "redis": {"keyPrefix": f"{tmp_path.name}:"},
+            **values,
+        }
         manifests = rendered(with_five(**values))
         for component in components:
             pod = RunningPod(
                 pod_of(manifests, component),
                 tmp_path / f"{component}-{len(running)}",
-                secrets={"throughline": {**SECRET, "redis-url": TRIAL if component == "redis" else valkey.url}},
+                secrets={
+                    "throughline": {**SECRET, "redis-url": TRIAL if component == "redis" else valkey.url}
+                },
                 config_maps=of_kind(manifests, "ConfigMap"),
             )
             running.append(pod.start())

@@ -76,8 +76,17 @@ class Hospital(threading.Thread):
         try:
             answer = http.put(
                 f"{pod.url()}/notifications/{token(KEY, 'encounters')}/{stay}",
-                content=json.dumps({"resourceType": "Encounter", "id": stay.partition("/")[2], "subject": {"reference": person}}),
-                headers={"Authorization": f"Bearer {secret(KEY, 'encounters')}", "Content-Type": "application/fhir+json"},
+                content=json.dumps(
+                    {
+                        "resourceType": "Encounter",
+                        "id": stay.partition("/")[2],
+                        "subject": {"reference": person},
+                    }
+                ),
+                headers={
+                    "Authorization": f"Bearer {secret(KEY, 'encounters')}",
+                    "Content-Type": "application/fhir+json",
+                },
             )
         except httpx.HTTPError as failure:
             return type(failure).__name__
@@ -152,7 +161,9 @@ def test_a_roll_out_under_load_loses_nothing_and_does_nothing_twice(site, releas
 
     assert Counter(answer for _, answer in hospital.told) == {"200": len(stays)}
     assert stored_and_left(site) == (len(stays), 0)
-    assert {stay: site.follow_ups(stay) for stay in stays} == {stay: sorted(AFTER_DISCHARGE) for stay in stays}
+    assert {stay: site.follow_ups(stay) for stay in stays} == {
+        stay: sorted(AFTER_DISCHARGE) for stay in stays
+    }
     assert Counter(site.names("CarePlan")) == Counter(f"post-discharge-coordination/{stay}" for stay in stays)
     assert wrong_with(site.everything()) == []
     with open_queue(site.settings) as queue:

@@ -6,7 +6,17 @@ import copy
 
 import pytest
 
-from tests.helm.chart import VALUE_SETS, containers, environment, of_kind, one, pods, rendered, values_of, with_five
+from tests.helm.chart import (
+    VALUE_SETS,
+    containers,
+    environment,
+    of_kind,
+    one,
+    pods,
+    rendered,
+    values_of,
+    with_five,
+)
 from tests.helm.policies import RULES, Severity, findings
 
 SETS = [path.stem for path in VALUE_SETS]

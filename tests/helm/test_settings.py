@@ -82,10 +82,20 @@ def test_the_chart_sets_nothing_that_means_nothing():
 def test_left_alone_the_chart_says_what_the_application_would_assume(component):
     """One truth: a default that differs here would surprise whoever moves from `throughline up` to the chart."""
     here = next(environment(pod) for name, pod in pods(rendered(with_five())) if name == component)
-    own = {"host", "port", "metrics_port", "heartbeat_file", "fhir_base_url", "public_url", "accountable_practitioner"}
+    own = {
+        "host",
+        "port",
+        "metrics_port",
+        "heartbeat_file",
+        "fhir_base_url",
+        "public_url",
+        "accountable_practitioner",
+    }
     for name in Settings.model_fields.keys() - own:
         if variable(name) in here:
-            assert getattr(load_settings(here_without_files(here)), name) == Settings.model_fields[name].default
+            assert (
+                getattr(load_settings(here_without_files(here)), name) == Settings.model_fields[name].default
+            )
 
 
 def here_without_files(environment_: dict[str, str]) -> dict[str, str]:

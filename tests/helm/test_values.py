@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scripts.chart_values_table import TARGET, document, rows
-from tests.helm.chart import CHART, rendered, refusal, values_of, with_five
+from tests.helm.chart import CHART, refusal, rendered, values_of, with_five
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
@@ -37,7 +37,9 @@ def paths(values: dict[str, Any], schema: dict[str, Any], path: str = "") -> Ite
     if not declared:
         return
     yield from (f"{path}{name} is only in values.yaml" for name in values.keys() - declared)
-    yield from (f"{path}{name} is only in the schema" for name in declared - values.keys() - {"global", "apply"})
+    yield from (
+        f"{path}{name} is only in the schema" for name in declared - values.keys() - {"global", "apply"}
+    )
     for name in values.keys() & declared:
         if isinstance(values[name], dict):
             yield from paths(values[name], resolved(schema)["properties"][name], f"{path}{name}.")
