@@ -18,11 +18,11 @@ NAMED = re.compile(r"(^|/)(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*$", re.IGNOREC
 def licence_of(package: Distribution) -> str:
     """What a package says of itself: the SPDX expression, else the old field, else its classifiers."""
     told = package.metadata
-    if told.get("License-Expression"):
+    if "License-Expression" in told:
         return told["License-Expression"]
-    named = [c.rpartition(" :: ")[2] for c in told.get_all("Classifier", []) if c.startswith("License ::")]
+    named = [c.rpartition(" :: ")[2] for c in told.get_all("Classifier") or [] if c.startswith("License ::")]
     named = [each for each in named if each != "OSI Approved"]
-    short = (told.get("License") or "").strip()
+    short = told["License"].strip() if "License" in told else ""
     return " AND ".join(named) or (short.splitlines()[0] if short else "not stated")
 
 

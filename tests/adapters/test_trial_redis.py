@@ -7,6 +7,7 @@ import sys
 import pytest
 import redis
 
+from service.adapters.redis_connection import connect
 from service.adapters.trial_redis import NoPassword, become_redis
 from tests.processes import ROOT, eventually, free_port
 
@@ -55,7 +56,7 @@ def test_it_lets_in_who_knows_the_password_keeps_what_is_written_and_ends_when_a
         kept = {name: client.config_get(name)[name] for name in ("appendonly", "maxmemory-policy")}
         assert kept == {"appendonly": "yes", "maxmemory-policy": "noeviction"}
         client.set("kept", "yes")
-    with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+    with connect(f"redis://127.0.0.1:{port}/0") as stranger, pytest.raises(redis.AuthenticationError):
         stranger.get("kept")
     command_line = subprocess.run(
         ["ps", "-p", str(process.pid), "-o", "args="], capture_output=True, text=True, check=True
@@ -69,7 +70,7 @@ def test_it_lets_in_who_knows_the_password_keeps_what_is_written_and_ends_when_a
 def test_a_user_of_its_own_shuts_the_default_one_out(started):
     url, port, _ = started("app:pass")
     assert answers(url)
-    with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+    with connect(f"redis://127.0.0.1:{port}/0") as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
 
 

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,8 @@ class RunningPod:
             for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
                 probe = container.described.get(kind)
                 if probe:
-                    eventually(
-                        lambda c=container, p=probe: self._passes(c, p), within=READY_WITHIN, every=0.2
-                    )  # type: ignore[misc]
+                    passes = partial(self._passes, container, probe)
+                    eventually(passes, within=READY_WITHIN, every=0.2)
         return self
 
     def stop(self) -> list[int]:

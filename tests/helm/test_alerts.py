@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import promql_parser
 import pytest
@@ -21,23 +22,23 @@ SCRAPED = {"up"}
 METRIC = re.compile(r"\bthroughline_[a-z_]+")
 
 
-def rules() -> list[dict[str, object]]:
+def rules() -> list[dict[str, Any]]:
     spec = one(rendered(values_of("hospital")), "PrometheusRule")["spec"]
     return [rule for group in spec["groups"] for rule in group["rules"]]
 
 
-def alerts() -> list[dict[str, object]]:
+def alerts() -> list[dict[str, Any]]:
     return [rule for rule in rules() if "alert" in rule]
 
 
-def dashboard() -> dict[str, object]:
+def dashboard() -> dict[str, Any]:
     data = one(rendered(values_of("hospital")), "ConfigMap", "-dashboard")["data"]
     return dict(json.loads(data["throughline.json"]))
 
 
 def queries() -> Iterator[str]:
     """Every query of the dashboard, with its variable as Grafana fills it in."""
-    for panel in dashboard()["panels"]:  # type: ignore[attr-defined]
+    for panel in dashboard()["panels"]:
         for target in panel.get("targets", []):
             yield target["expr"].replace("$namespace", NAMESPACE)
 
@@ -55,7 +56,7 @@ def labels_of_metrics() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     WorkMetrics(registry)
     NotificationMetrics(registry)
-    named = registry._collector_to_names
+    named: Any = registry._collector_to_names
     return {name: set(collector._labelnames) for collector, names in named.items() for name in names}
 
 
@@ -68,7 +69,7 @@ def test_every_expression_is_promql(expression):
 
 
 def test_what_is_no_promql_would_be_noticed():
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         promql_parser.parse("sum(rate(throughline_writes_total[5m])")
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,17 +142,21 @@ def test_the_wheel_is_what_runs_there(installed):
     assert where.strip().startswith(str(installed))
 
 
+def package(name, files=None, **metadata) -> Any:
+    return Package(name, files, metadata)
+
+
 class Package:
     """A distribution as importlib.metadata gives it."""
 
-    def __init__(self, name, files=None, **metadata):
+    def __init__(self, name, files, metadata):
         self.name, self.version, self.files = name, "1.0", files or []
         self.metadata = Metadata(metadata)
 
 
 class Metadata(dict):
-    def get_all(self, name, default):
-        return self.get(name, default)
+    def get_all(self, name):
+        return self.get(name)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +169,7 @@ class Metadata(dict):
     ],
 )
 def test_a_licence_is_what_a_package_says_of_itself(metadata, licence):
-    assert licence_of(Package("one", **metadata)) == licence
+    assert licence_of(package("one", **metadata)) == licence
 
 
 class Text:
@@ -179,10 +184,10 @@ class Text:
 
 
 def test_the_list_of_licences_holds_the_texts():
-    one = Package(
+    one = package(
         "b", files=[Text("b.dist-info/licenses/LICENSE.txt", "be kind"), Text("b/code.py", "x = 1")]
     )
-    assert document([one, Package("A")]) == (
+    assert document([one, package("A")]) == (
         "# Licences\n\nEvery package in this image, as it describes itself.\n\n| package | version | licence |\n|---|---|---|\n"
         "| A | 1.0 | not stated |\n| b | 1.0 | not stated |\n\n"
         "## A\n\nCame without a text.\n\n## b\n\n### b.dist-info/licenses/LICENSE.txt\n\n```text\nbe kind\n```\n\n"

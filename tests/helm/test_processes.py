@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from scripts.chart_files import as_values
+from service.adapters.redis_connection import connect
 from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
 from tests.helm.kubelet import RunningPod
 from tests.processes import eventually
@@ -26,7 +27,7 @@ SECRET = {"secret-key": "tests-only-tests-only-tests-only", "fhir-token": "t0ken
 @pytest.fixture
 def installation(sandbox, valkey, tmp_path):
     """Starts pods of a release over real servers; all end with the test."""
-    running = []
+    running: list[RunningPod] = []
 
     def start(*components, **values):
         values = {
@@ -85,7 +86,7 @@ def test_a_worker_that_stands_still_is_noticed_by_its_probe(installation):
     heartbeat = container.folders["/run/throughline"] / "alive"
     assert heartbeat.exists()
     scheduler.kill()
-    aged = os.stat(heartbeat).st_mtime - 120
+    aged = heartbeat.stat().st_mtime - 120
     os.utime(heartbeat, (aged, aged))
     assert not container.answers(container.described["livenessProbe"])
 
@@ -143,7 +144,7 @@ def test_the_bundled_redis_starts_from_the_chart_behind_its_password(installatio
     port = server.containers[0].ports["redis"]
     with redis.Redis(port=port, password="trial") as client:
         assert client.set("kept", "yes")
-    with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+    with connect(f"redis://127.0.0.1:{port}/0") as stranger, pytest.raises(redis.AuthenticationError):
         stranger.get("kept")
     assert any(path.suffix == ".aof" for path in server.containers[0].folders["/data"].rglob("*"))
     assert server.stop() == [0]
