@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 FAST := $(wildcard tests/domain tests/pathways tests/fhir tests/mappings tests/architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast test-live check format demo bench lock clean
+.PHONY: help setup test test-fast test-live check chart-policy format demo bench lock clean
 
 help: ## List these targets
 	@echo "Throughline: nobody falls between services."
@@ -45,6 +45,14 @@ check: setup ## Lint, format, types, layer contracts, function length
 	@echo "mypy";                 $(PY) -m mypy
 	@echo "lint-imports";         $(BIN)/lint-imports --no-logo
 	@echo "function length";      $(PY) -m scripts.function_length service
+
+# A scanner with a hundred packages of its own and many pins: it has an environment for itself.
+CHECKOV ?= checkov==3.3.30
+
+chart-policy: setup ## A second opinion on the chart, by a policy scanner (installs it into .venv-policy)
+	@$(PY) -m scripts.chart_manifests build/chart
+	@test -x .venv-policy/bin/checkov || { $(PYTHON) -m venv .venv-policy && .venv-policy/bin/python -m pip install -q $(CHECKOV); }
+	@.venv-policy/bin/checkov --config-file tests/helm/checkov.yaml --directory build/chart && echo "nothing found"
 
 format: setup ## Put the code into shape: ruff's safe fixes, then its formatter
 	@$(PY) -m ruff check --fix-only --quiet .

@@ -4,7 +4,7 @@
     python -m scripts.chart_files subscriptions ../our-subscriptions > subscriptions-values.yaml
     helm upgrade throughline helm/throughline --reuse-values --values mappings-values.yaml
 
-A ConfigMap holds 1 MiB: drafts, worked cases and texts for people stay behind, unless `--all` asks for them.
+A ConfigMap holds 1 MiB: worked cases and texts for people stay behind, unless `--all` asks for them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mappings", "subscriptions")
-LEFT_OUT = ("drafts", "cases")
+LEFT_OUT = ("cases",)
 READ = (".yaml", ".json")
 MOST = 1024 * 1024
 

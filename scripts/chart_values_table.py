@@ -1,4 +1,4 @@
-"""Writes the table of the chart's values into helm/throughline/README.md, from values.yaml and its `# --` comments.
+"""Writes the tables of the chart's README: its values, from values.yaml and its `# --` comments, and which setting is which.
 
 .venv/bin/python -m scripts.chart_values_table
 """
@@ -15,9 +15,11 @@ from typing import Any
 
 import yaml
 
+from service.app.chart_values import CHART_VALUES
+from service.app.settings import variable
+
 CHART = Path(__file__).parents[1] / "helm" / "throughline"
 TARGET = CHART / "README.md"
-BEGIN, END = "<!-- values: begin -->", "<!-- values: end -->"
 LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][A-Za-z0-9]*):(?P<rest>.*)$")
 WHOLE = {"resources", "podSecurityContext", "securityContext"}
 """Shown as one value: nobody sets a part of them from the command line."""
@@ -76,13 +78,23 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def settings_table() -> str:
+    lines = ["| setting | value |", "|---|---|"]
+    return "\n".join(lines + [f"| `{variable(name)}` | `{value}` |" for name, value in CHART_VALUES.items()])
+
+
 def document(text: str) -> str:
-    """The README with the table as it should be; ValueError when it has no place for it."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{TARGET.name} has no {BEGIN} … {END}")
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+    """The README with both tables as they should be; ValueError when it has no place for one."""
+    return _between(_between(text, "values", table()), "settings", settings_table())
+
+
+def _between(text: str, name: str, content: str) -> str:
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    head, found, rest = text.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{TARGET.name} has no {begin} … {end}")
+    return f"{head}{begin}\n{content}\n{end}{tail}"
 
 
 def main() -> int:
