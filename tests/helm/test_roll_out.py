@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from scripts.chart_files import as_values
 from service.adapters.redis_connection import Keys, connect
 from service.app.subscriptions import secret, token
 from service.app.wiring import open_queue
 from tests.faults.site import AFTER_DISCHARGE, KEY, open_site
 from tests.faults.standing import wrong_with
-from tests.helm.chart import COMPONENTS, pod_of, rendered, with_five
+from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
 from tests.helm.kubelet import RunningPod
 from tests.processes import eventually
 
 pytestmark = pytest.mark.slow
 BETWEEN_DISCHARGES = 0.25
+PATHWAY = "post-discharge-coordination"
 
 
 @dataclass
@@ -105,6 +107,17 @@ def site(tmp_path):
         yield site
 
 
+def one_pathway():
+    """So that most of the time is spent on rolling out. A ConfigMap, as a site would have it."""
+    files = as_values("mappings")["mappings"]["files"]
+    kept = {
+        path: text
+        for path, text in files.items()
+        if "/" not in path or PATHWAY in path or "pathways/" not in path
+    }
+    return {"from": "files", "files": kept}
+
+
 @pytest.fixture
 def release(site, tmp_path):
     """Starts the pods of one revision of the release, by component."""
@@ -114,7 +127,8 @@ def release(site, tmp_path):
             manifests = rendered(
                 with_five(
                     fhir={"baseUrl": site.fhir.base_url, "auth": {"method": "none"}},
-                    timezone="America/Denver", accountablePractitioner="", catchUpSeconds=3600, **values,
+                    timezone="America/Denver", accountablePractitioner="", catchUpSeconds=3600,
+                    mappings=one_pathway(), **values,
                 )
             )  # fmt: skip
             pods = {}
@@ -122,6 +136,7 @@ def release(site, tmp_path):
                 pods[component] = RunningPod(
                     pod_of(manifests, component),
                     tmp_path / f"{revision}-{component}",
+                    config_maps=of_kind(manifests, "ConfigMap"),
                     secrets={"throughline": {"secret-key": KEY.decode(), "redis-url": site.redis.url}},
                     extra={"THROUGHLINE_CLOCK_FILE": str(site.clock_file)},
                 ).start()
@@ -164,7 +179,7 @@ def test_a_roll_out_under_load_loses_nothing_and_does_nothing_twice(site, releas
     assert {stay: site.follow_ups(stay) for stay in stays} == {
         stay: sorted(AFTER_DISCHARGE) for stay in stays
     }
-    assert Counter(site.names("CarePlan")) == Counter(f"post-discharge-coordination/{stay}" for stay in stays)
+    assert Counter(site.names("CarePlan")) == Counter(f"{PATHWAY}/{stay}" for stay in stays)
     assert wrong_with(site.everything()) == []
     with open_queue(site.settings) as queue:
         assert queue.dead_letters.size() == 0
