@@ -97,7 +97,7 @@ class Settings(BaseModel):
     port: int = _a("a port number", "8080", 8080, ge=1, le=65535)
     metrics_port: int | None = _a("a port number", "9090", ge=1, le=65535)
     """Where worker and scheduler show their metrics; the web shows its own at /metrics."""
-    heartbeat_file: Path | None = _a("a file that is touched while all is well", "/run/throughline/alive")
+    heartbeat_file: Path | None = _a("a file that a living process touches", "/run/throughline/alive")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _a(
         "DEBUG, INFO, WARNING or ERROR", "INFO", "INFO"
     )

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from scripts.chart_files import as_values
+from service.adapters.embedded import EmbeddedRedis
 from service.adapters.redis_connection import connect
 from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
 from tests.helm.kubelet import RunningPod
@@ -29,7 +30,7 @@ def installation(sandbox, valkey, tmp_path):
     """Starts pods of a release over real servers; all end with the test."""
     running: list[RunningPod] = []
 
-    def start(*components, **values):
+    def start(*components, redis_url=valkey.url, **values):
         values = {
             "fhir": {"baseUrl": sandbox.base_url},
             "redis": {"keyPrefix": f"{tmp_path.name}:"},
@@ -41,7 +42,7 @@ def installation(sandbox, valkey, tmp_path):
                 pod_of(manifests, component),
                 tmp_path / f"{component}-{len(running)}",
                 secrets={
-                    "throughline": {**SECRET, "redis-url": TRIAL if component == "redis" else valkey.url}
+                    "throughline": {**SECRET, "redis-url": TRIAL if component == "redis" else redis_url}
                 },
                 config_maps=of_kind(manifests, "ConfigMap"),
             )
@@ -89,6 +90,29 @@ def test_a_worker_that_stands_still_is_noticed_by_its_probe(installation):
     aged = heartbeat.stat().st_mtime - 120
     os.utime(heartbeat, (aged, aged))
     assert not container.answers(container.described["livenessProbe"])
+
+
+def test_a_redis_that_is_away_restarts_nobody_and_holds_up_a_roll_out_only(installation, tmp_path):
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        worker, scheduler = installation("worker", "scheduler", redis_url=server.url)
+        for pod in (worker, scheduler):
+            pod.wait_until_ready()
+
+        server.kill()
+        eventually(lambda: not any(is_ready(pod) for pod in (worker, scheduler)), within=90, every=0.2)
+        assert is_alive(worker)
+        assert is_alive(scheduler)
+
+        server.revive()
+        eventually(lambda: is_ready(worker) and is_ready(scheduler), within=90, every=0.2)
+
+
+def is_ready(pod):
+    return all(c.answers(c.described["readinessProbe"]) for c in pod.containers)
+
+
+def is_alive(pod):
+    return all(c.is_running() and c.answers(c.described["livenessProbe"]) for c in pod.containers)
 
 
 def test_definitions_in_the_values_are_what_the_processes_read(installation):

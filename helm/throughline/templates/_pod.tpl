@@ -116,10 +116,18 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* A process that lives touches its heartbeat file every few seconds; whether Redis or the record answer is not asked. */}}
-{{- define "throughline.heartbeat" -}}
+{{/*
+A process that lives touches this file at least every half minute, and says in it whether it is ready. One that waits for
+Redis lives: starting it anew would not bring Redis back, and would make it late when Redis is.
+*/}}
+{{- define "throughline.isAlive" -}}
 exec:
-  command: ["sh", "-c", "test -n \"$(find /run/throughline/alive -newermt '{{ . }} seconds ago' 2>/dev/null)\""]
+  command: [sh, -c, "test -n \"$(find /run/throughline/alive -newermt '60 seconds ago' 2>/dev/null)\""]
+{{- end -}}
+
+{{- define "throughline.isReady" -}}
+exec:
+  command: [sh, -c, "test -n \"$(find /run/throughline/alive -newermt '60 seconds ago' 2>/dev/null)\" && grep -qx ready /run/throughline/alive"]
 {{- end -}}
 
 {{- define "throughline.container" -}}
