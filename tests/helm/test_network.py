@@ -112,5 +112,13 @@ def test_a_route_shows_the_pages_only_when_asked_and_never_metrics():
     assert route["rules"][0]["backendRefs"] == [{"name": "tl-throughline", "port": 8000}]
 
 
+def test_git_is_reached_by_those_who_fetch_from_it_and_only_when_they_do():
+    manifests = rendered(values_of("from-git"))
+    assert 8443 in ports(egress_of(manifests, "worker")) & ports(egress_of(manifests, "web"))
+    assert 8443 not in ports(egress_of(manifests, "scheduler"))
+    not_used = with_five(networkPolicy={"egress": {"git": {"ports": [8443]}}})
+    assert 8443 not in ports(egress_of(rendered(not_used), "worker"))
+
+
 def test_who_wants_no_policies_has_none():
     assert of_kind(rendered(values_of("no-notifications")), "NetworkPolicy") == []
