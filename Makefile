@@ -49,10 +49,10 @@ check: setup ## Lint, format, types, layer contracts, function length
 # A scanner with a hundred packages of its own and many pins: it has an environment for itself.
 CHECKOV ?= checkov==3.3.30
 
-chart-policy: setup ## A second opinion on the chart, by a policy scanner (installs it into .venv-policy)
+chart-policy: setup ## A second opinion on the chart, by a policy scanner (installs it into build/policy)
 	@$(PY) -m scripts.chart_manifests build/chart
-	@test -x .venv-policy/bin/checkov || { $(PYTHON) -m venv .venv-policy && .venv-policy/bin/python -m pip install -q $(CHECKOV); }
-	@.venv-policy/bin/checkov --config-file tests/helm/checkov.yaml --directory build/chart && echo "nothing found"
+	@test -x build/policy/bin/checkov || { $(PYTHON) -m venv build/policy && build/policy/bin/python -m pip install -q $(CHECKOV); }
+	@build/policy/bin/checkov --config-file tests/helm/checkov.yaml --directory build/chart && echo "nothing found"
 
 format: setup ## Put the code into shape: ruff's safe fixes, then its formatter
 	@$(PY) -m ruff check --fix-only --quiet .
