@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import tomllib
 
-import helm_python
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, ROOT, VALUE_SETS, chart, rendered, values_of
+from tests.helm.chart import CHART, ROOT, VALUE_SETS, chart, helm_python, rendered, values_of
 from tests.helm.kubernetes import VERSIONS, duplicates, problems
 
 SETS = [path.stem for path in VALUE_SETS]

@@ -17,6 +17,13 @@ from image.licences import document, licence_of
 from tests.helm.chart import ROOT
 from tests.helm.dockerfile import SITE, image_entrypoint, image_environment, instructions, last_stage
 
+BUILD = ROOT / "image" / "build"
+LOCK = ROOT / "image" / "requirements.lock"
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text("utf-8").splitlines()
+
 
 def stages() -> list[str]:
     return [rest for word, rest in instructions() if word == "FROM"]
@@ -62,20 +69,21 @@ def test_whatever_is_copied_is_let_through_to_the_engine():
     assert all((ROOT / name).exists() for name in copied)
 
 
-def names_in(lock: Path) -> dict[str, str]:
-    return dict(re.findall(r"^([a-zA-Z0-9._-]+)==(\S+)", lock.read_text("utf-8"), re.MULTILINE))
+def names_in(lines: list[str]) -> dict[str, str]:
+    """Package -> version, of a lock's lines."""
+    return dict(found.groups() for line in lines if (found := re.match(r"([a-zA-Z0-9._-]+)==(\S+)", line)))
 
 
 def test_the_image_has_the_versions_that_are_tested():
     """To fix: make lock"""
-    tested = names_in(ROOT / "requirements.lock")
+    tested = names_in(lines_of(ROOT / "requirements.lock"))
     for lock in ("requirements.lock", "build.lock"):
-        ours = names_in(ROOT / "image" / lock)
+        ours = names_in(lines_of(ROOT / "image" / lock))
         assert {name: version for name, version in ours.items() if tested.get(name, version) != version} == {}
 
 
 def test_nothing_for_tests_is_in_the_image():
-    installed = names_in(ROOT / "image" / "requirements.lock")
+    installed = names_in(lines_of(LOCK))
     assert not {
         "pytest",
         "mypy",
@@ -144,6 +152,27 @@ def test_the_wheel_is_what_runs_there(installed):
 
 def package(name, files=None, **metadata) -> Any:
     return Package(name, files, metadata)
+
+
+@pytest.mark.slow
+def test_the_bill_of_materials_names_every_package_with_its_version():
+    """The command of image/build, of this environment, which holds what the image holds and the tools besides."""
+    [command] = re.findall(
+        r"-m (cyclonedx_py environment (?:.|\\\n)*?) \\\n *--pyproject", BUILD.read_text("utf-8")
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", *command.replace("\\\n", " ").split(), sys.executable],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    bill = json.loads(told.stdout)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    listed = {
+        each["name"].lower().replace("_", "-").replace(".", "-"): each["version"]
+        for each in bill["components"]
+    }
+    everywhere = [line for line in lines_of(LOCK) if " ; " not in line]
+    here = {name.replace(".", "-"): version for name, version in names_in(everywhere).items()}
+    assert {name: listed.get(name) for name in here} == here
 
 
 class Package:
