@@ -71,7 +71,8 @@ def test_whatever_is_copied_is_let_through_to_the_engine():
 
 def names_in(lines: list[str]) -> dict[str, str]:
     """Package -> version, of a lock's lines."""
-    return dict(found.groups() for line in lines if (found := re.match(r"([a-zA-Z0-9._-]+)==(\S+)", line)))
+    found = (re.match(r"([a-zA-Z0-9._-]+)==(\S+)", line) for line in lines)
+    return {each[1]: each[2] for each in found if each}
 
 
 def test_the_image_has_the_versions_that_are_tested():
