@@ -16,9 +16,13 @@ import kubernetes_validate
 from jsonschema import Draft202012Validator
 from jsonschema.protocols import Validator
 from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
 
 VERSIONS = ("1.30", "1.34", "1.37")
 """The oldest that Chart.yaml allows, one in between, and the newest whose schemas there are."""
+
+DEFINITIONS = "/api/_definitions.json"
+"""Where the schemas say that what they have in common stands."""
 
 OBJECT: dict[str, Any] = {"type": "object"}
 TEXTS: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -47,14 +51,8 @@ def _validator(api_version: str, kind: str, version: str) -> Validator:
 def _definitions(version: str) -> Registry[Any]:
     folder = files(kubernetes_validate) / "kubernetes-json-schema" / f"v{version}.0-local-strict"
     definitions = json.loads((folder / "_definitions.json").read_text("utf-8"))
-    contents = Resource.from_contents(definitions, default_specification=_draft())
-    return Registry().with_resource("_definitions.json", contents)
-
-
-def _draft() -> Any:
-    from referencing.jsonschema import DRAFT202012
-
-    return DRAFT202012
+    contents = Resource.from_contents(definitions, default_specification=DRAFT202012)
+    return Registry().with_resource(DEFINITIONS, contents).crawl()
 
 
 def closed(needed: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:

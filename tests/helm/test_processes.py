@@ -12,7 +12,6 @@ import httpx
 import pytest
 import redis
 
-from scripts.chart_files import as_values
 from service.adapters.embedded import EmbeddedRedis
 from service.adapters.redis_connection import connect
 from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
@@ -113,15 +112,6 @@ def is_ready(pod):
 
 def is_alive(pod):
     return all(c.is_running() and c.answers(c.described["livenessProbe"]) for c in pod.containers)
-
-
-def test_definitions_in_the_values_are_what_the_processes_read(installation):
-    mappings = as_values("mappings")
-    [worker] = installation("worker", **mappings)
-    worker.wait_until_ready()
-    read = worker.containers[0].environment["THROUGHLINE_MAPPINGS_DIR"]
-    assert read.startswith(str(worker.folder))
-    assert worker.stop() == [0]
 
 
 def test_a_mistake_in_the_definitions_keeps_the_new_pod_from_being_ready(installation):
