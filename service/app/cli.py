@@ -30,6 +30,7 @@ def make_cli() -> typer.Typer:
         run.web,
         run.worker,
         run.scheduler,
+        run.redis,
         run.demo,
         operate.doctor,
         operate.reconcile,

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 
 from service.adapters.fhir.client import FhirClient
+from service.adapters.redis_connection import connect
+from service.app.chart_values import in_the_chart
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
@@ -72,7 +74,7 @@ def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
             about="settings",
             outcome=outcome,
             sentence=f"{variable(name)} is not set: {without}",
-            remedy=_REMEDY[name],
+            remedy=f"{_REMEDY[name]} {in_the_chart(name)}",
         )
 
 
@@ -98,9 +100,7 @@ def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
     if settings.redis_url is None:
         return
     # redis-py types its answers as sync-or-async unions; Any keeps the casts away.
-    server: Any = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3
-    )
+    server: Any = connect(settings.redis_url.get_secret_value(), wait=timedelta(seconds=3))
     try:
         server.ping()
         version = server.info("server").get("redis_version", "unknown")
@@ -108,13 +108,15 @@ def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
             about="Redis", outcome=Outcome.GOOD, sentence=f"Redis answers (protocol version {version})."
         )
         yield from _persistence(server)
+        yield from _eviction(server)
         yield from _waiting(parked())
     except (redis.RedisError, InboxUnavailable, OSError) as failure:
         yield Finding(
             about="Redis",
             outcome=Outcome.BAD,
             sentence=f"Redis does not answer ({type(failure).__name__}).",
-            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it.",
+            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it."
+            f" {in_the_chart('redis_url')}",
         )
     finally:
         server.close()
@@ -140,6 +142,20 @@ def _persistence(server: Any) -> Iterator[Finding]:
         )
 
 
+def _eviction(server: Any) -> Iterator[Finding]:
+    try:
+        policy = server.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+    except redis.RedisError:
+        return  # who may not ask about the append-only file has been told already
+    if policy != "noeviction":
+        yield Finding(
+            about="Redis",
+            outcome=Outcome.CARE,
+            sentence=f"Redis throws keys away when its memory is full (maxmemory-policy {policy}): notifications in hand among them.",
+            remedy="Set `maxmemory-policy noeviction`, so that it refuses instead and the sender sends again.",
+        )
+
+
 def _waiting(parked: int) -> Iterator[Finding]:
     if parked:
         yield Finding(
@@ -160,7 +176,7 @@ def _mappings(loaded: Library) -> Iterator[Finding]:
             sentence=f"{len(found)} error(s) in the mappings folder; the pathways that can be used are: {names}.",
             remedy="`throughline pathways check` shows every one with file, line and what to write instead."
             if found
-            else f"Set {variable('mappings_dir')} to the folder that holds pathways/.",
+            else f"Set {variable('mappings_dir')} to the folder that holds pathways/. {in_the_chart('mappings_dir')}",
         )
     else:
         yield Finding(about="pathways", outcome=Outcome.GOOD, sentence=f"Pathways in use: {names}.")

@@ -13,6 +13,7 @@ from service.adapters.fhir.client import FhirClient, Request
 from service.adapters.fhir.narrowing import MOST, names
 from service.adapters.fhir.probe import CAREFUL, probe
 from service.adapters.fhir_http import HttpFhirRecord
+from service.app.chart_values import in_the_chart
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
 from service.ports import RecordFailure, RecordUnavailable, Search
@@ -20,7 +21,8 @@ from service.ports import RecordFailure, RecordUnavailable, Search
 ALLOWED_SKEW = timedelta(seconds=5)
 """More than this between our clock and the server's moves due times visibly."""
 REFUSALS = {
-    401: f"Put a valid bearer token into {variable('fhir_auth_token')}, or into a file named by {variable('fhir_auth_token')}_FILE.",
+    401: f"Put a valid bearer token into {variable('fhir_auth_token')}, or into a file named by {variable('fhir_auth_token')}_FILE."
+    f" {in_the_chart('fhir_auth_token')}",
     403: "Ask for the right to read and write: Task, CarePlan, Communication, Provenance, and to read what pathways ask about.",
 }
 
@@ -67,7 +69,8 @@ def _unusable(failure: RecordFailure) -> Finding:
         about="FHIR server",
         outcome=Outcome.BAD,
         sentence=f"The FHIR server cannot be used: {failure}",
-        remedy=f"Check {variable('fhir_base_url')}, and that the server runs and this machine may reach it.",
+        remedy=f"Check {variable('fhir_base_url')}, and that the server runs and this machine may reach it."
+        f" {in_the_chart('fhir_base_url')}",
     )
 
 
@@ -128,7 +131,8 @@ def accountable_person(client: FhirClient, settings: Settings) -> Iterator[Findi
             about="settings",
             outcome=Outcome.BAD,
             sentence=f"{name} names a {kind} whom the FHIR server does not have: follow-ups would go to nobody.",
-            remedy="Set it to the Practitioner who answers for unowned follow-ups at your site.",
+            remedy="Set it to the Practitioner who answers for unowned follow-ups at your site."
+            f" {in_the_chart('accountable_practitioner')}",
         )
 
 

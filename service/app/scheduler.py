@@ -11,11 +11,11 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_work_index import RedisWorkIndex
+from service.app.heartbeat import Heartbeat
 from service.app.settings import Settings, load_settings
 from service.app.telemetry import WorkMetrics, log_to
 from service.app.wiring import open_queue, serve_metrics
@@ -45,7 +45,7 @@ class Scheduler:
     clock: Clock
     metrics: WorkMetrics
     catch_up_every: timedelta
-    heartbeat_file: Path | None = None
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(None))
     _pause: timedelta = LOOK_EVERY
     _has_started: bool = field(default=False, init=False)
 
@@ -61,13 +61,13 @@ class Scheduler:
         except InboxUnavailable:
             if self._pause == LOOK_EVERY:
                 log.warning("Redis does not answer; looking again until it does")
+            self.heartbeat.waits()
             self._pause = min(LONGEST_PAUSE, self._pause * 2)
             return self._pause
         if self._pause != LOOK_EVERY:
             log.warning("Redis answers again")
             self._pause = LOOK_EVERY
-        if self.heartbeat_file is not None:
-            self.heartbeat_file.touch()
+        self.heartbeat.is_ready()
         return LOOK_EVERY
 
     def step(self) -> None:
@@ -107,7 +107,7 @@ def run_scheduler(settings: Settings) -> int:
             clock=queue.clock,
             metrics=queue.metrics,
             catch_up_every=timedelta(seconds=settings.catch_up_seconds),
-            heartbeat_file=settings.heartbeat_file,
+            heartbeat=Heartbeat(settings.heartbeat_file),
         )
         scheduler.run(stop)
     return 0

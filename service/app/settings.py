@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from service.adapters.redis_address import read_address
+
 PREFIX = "THROUGHLINE_"
 FILE_VARIABLE = "THROUGHLINE_SETTINGS_FILE"
 
@@ -31,13 +33,13 @@ class SettingsProblem(Exception):
 
 def _address(value: str, *schemes: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+    if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("not an address")
     return value.rstrip("/")
 
 
 def _redis(value: SecretStr) -> SecretStr:
-    _address(value.get_secret_value(), "redis", "rediss", "unix")
+    read_address(value.get_secret_value())
     return value
 
 
@@ -95,7 +97,7 @@ class Settings(BaseModel):
     port: int = _a("a port number", "8080", 8080, ge=1, le=65535)
     metrics_port: int | None = _a("a port number", "9090", ge=1, le=65535)
     """Where worker and scheduler show their metrics; the web shows its own at /metrics."""
-    heartbeat_file: Path | None = _a("a file that is touched while all is well", "/run/throughline/alive")
+    heartbeat_file: Path | None = _a("a file that a living process touches", "/run/throughline/alive")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _a(
         "DEBUG, INFO, WARNING or ERROR", "INFO", "INFO"
     )

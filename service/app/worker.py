@@ -9,13 +9,13 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from celery import Celery, bootsteps, signals
 
 from service.adapters.redis_doorbell import Job, Queue
 from service.app.celery_app import make_celery  # part of what this module offers
+from service.app.heartbeat import RETRYING, BeatWhileRetrying, Heartbeat
 from service.app.settings import Settings, load_settings
 from service.app.telemetry import log_to
 from service.app.wiring import open_work, serve_metrics
@@ -70,7 +70,9 @@ def run_worker(settings: Settings) -> int:
         work.starts()
         serve_metrics(settings, work.metrics.registry)
         if settings.heartbeat_file is not None:
-            celery.steps["consumer"].add(_heartbeat(settings.heartbeat_file))
+            heartbeat = Heartbeat(settings.heartbeat_file)
+            celery.steps["consumer"].add(_beating(heartbeat))
+            logging.getLogger(RETRYING).addHandler(BeatWhileRetrying(heartbeat))
         celery.steps["consumer"].add(Reconnecting)
         signals.setup_logging.connect(_leave_logging_alone)
         worker = celery.Worker(
@@ -128,21 +130,20 @@ def _leave_logging_alone(**_: Any) -> None:
     """Celery configures logging itself unless somebody listens to this signal."""
 
 
-def _heartbeat(path: Path) -> type:
-    """A part of Celery's consumer that touches a file from its own loop: a loop that hangs stops the heartbeat."""
-    touch: Callable[[], None] = path.touch
+def _beating(heartbeat: Heartbeat) -> type:
+    """A part of Celery's consumer that beats from its own loop: a loop that hangs stops the heartbeat."""
 
-    class Heartbeat(bootsteps.StartStopStep):
+    class Beating(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, consumer: Any) -> None:
-            touch()
-            self.timer = consumer.timer.call_repeatedly(BEAT_EVERY, touch)
+            heartbeat.is_ready()
+            self.timer = consumer.timer.call_repeatedly(BEAT_EVERY, heartbeat.is_ready)
 
         def stop(self, _consumer: Any) -> None:
             self.timer.cancel()
 
-    return Heartbeat
+    return Beating
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ KNOWN = ", ".join(
 )
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "replay", "pathways list", "pathways check",
+    "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "replay", "pathways list", "pathways check",
     "pathways describe", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
@@ -215,7 +215,7 @@ def test_doctor_speaks_json_and_ends_with_status_1_when_something_must_be_mended
         "about": "settings",
         "outcome": "bad",
         "sentence": "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
-        "remedy": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4.",
+        "remedy": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl.",
     }
 
 

@@ -13,6 +13,7 @@ from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_inbox import RedisInbox
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
+from service.app.heartbeat import Heartbeat
 from service.app.scheduler import LONGEST_PAUSE, LOOK_EVERY, Scheduler
 from service.app.telemetry import WorkMetrics
 from service.domain.vocabulary import Reference
@@ -109,18 +110,18 @@ def test_a_missing_mark_asks_for_a_catch_up_whatever_the_pace(make, celery, clie
 
 
 def test_metrics_show_what_waits(make, tmp_path):
-    scheduler = make(heartbeat_file=tmp_path / "alive")
+    scheduler = make(heartbeat=Heartbeat(tmp_path / "alive"))
     scheduler.index.wake([ANA], HOUSE_NOW - timedelta(minutes=2))
     scheduler.look()
     value = scheduler.metrics.registry.get_sample_value
     assert value("throughline_index_size") == 1
     assert value("throughline_behind_seconds") == 120
     assert value("throughline_claims_total") == 1
-    assert (tmp_path / "alive").exists()
+    assert (tmp_path / "alive").read_text("utf-8") == "ready\n"
 
 
 def test_a_redis_that_is_away_is_told_once_and_asked_less_and_less_often(make, caplog, tmp_path):
-    scheduler = make(heartbeat_file=tmp_path / "alive")
+    scheduler = make(heartbeat=Heartbeat(tmp_path / "alive"))
     real = scheduler.index
 
     class Gone:
@@ -131,7 +132,7 @@ def test_a_redis_that_is_away_is_told_once_and_asked_less_and_less_often(make, c
     pauses = [scheduler.look() for _ in range(6)]
     assert pauses[0] == 2 * LOOK_EVERY
     assert pauses[-1] == LONGEST_PAUSE
-    assert not (tmp_path / "alive").exists()
+    assert (tmp_path / "alive").read_text("utf-8") == "waiting for Redis\n"
     scheduler.index = real
     assert scheduler.look() == LOOK_EVERY
     assert [r.getMessage() for r in caplog.records] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.adapters.clocks import ClockFileProblem
 from service.adapters.embedded import EmbeddedServerFailed
+from service.adapters.trial_redis import NoPassword
 from service.app.bundle_file import NoSuchFile, NotUsable
 from service.app.by_hand import NotNamedRight
 from service.app.demo.failing import StoryFailed
@@ -22,6 +23,7 @@ from service.ports import InboxUnavailable, RecordFailure
 FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (SettingsProblem, Exit.SETTINGS),
     (ClockFileProblem, Exit.SETTINGS),
+    (NoPassword, Exit.SETTINGS),
     (MappingsProblem, Exit.MAPPINGS),
     (SubscriptionsProblem, Exit.MAPPINGS),
     (NotNamedRight, Exit.NOT_FOUND),
