@@ -30,6 +30,8 @@ class MeasureCount:
     numerator: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     """In the denominator, not met, and the time is not over yet."""
+    assurance: str = ""
+    """How often the service looks at it together: `weekly`, `monthly`, or empty."""
 
     @property
     def rate(self) -> float | None:
@@ -112,6 +114,7 @@ def _count_one(measure: Measure, views: list[View]) -> MeasureCount:
     return MeasureCount(
         measure=measure.id,
         title=measure.title,
+        assurance=measure.assurance,
         denominator=tuple(v.identifier for v in counted),
         excluded=tuple(v.identifier for v in belong if v.identifier in excluded),
         numerator=tuple(v.identifier for v in counted if v.identifier in met),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from service.app.findings import Finding, Outcome
 
 if TYPE_CHECKING:
     from service.app.by_hand import LookedAt
+    from service.domain.measures import MeasureCount
 
 subscriptions = typer.Typer(no_args_is_help=True, help="What the FHIR server is asked to tell us.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Work that waits for a person.")
@@ -23,6 +25,15 @@ Fhir = Annotated[
 ]
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis server.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+class Assurance(StrEnum):
+    """How often the service looks at a measure together."""
+
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
 _MARKS = {
     Outcome.GOOD: "[green]✓[/]",
     Outcome.CARE: "[yellow]![/]",
@@ -159,6 +170,9 @@ def _print_looked_at(done: LookedAt, *, json: bool) -> None:
 
 def measures(
     pathway: Annotated[str | None, typer.Option("--pathway", help="Only this pathway.")] = None,
+    assurance: Annotated[
+        Assurance | None, typer.Option("--assurance", help="Only what the service looks at this often.")
+    ] = None,
     fhir: Fhir = None,
     json: Json = False,
 ) -> None:
@@ -167,6 +181,8 @@ def measures(
     Each enrolment is counted by the version of the pathway that it began with.
 
     Example: throughline measures --pathway post-discharge-coordination
+
+    Example: throughline measures --assurance weekly
     """
     from service.app.by_hand import count_measures
 
@@ -177,10 +193,11 @@ def measures(
             f"{len(counted.left_out)} enrolments are on a version that the mappings folder does not have; they are not"
             " counted. `throughline dead-letters list` names what is missing."
         )
+    wanted = _looked_at(counted.measures, assurance)
     if json:
-        as_json({name: [_measure(m) for m in found] for name, found in counted.measures.items()})
+        as_json({name: [_measure(m) for m in found] for name, found in wanted.items()})
         return
-    for name, found in counted.measures.items():
+    for name, found in wanted.items():
         table = Table(
             "measure",
             "met",
@@ -197,6 +214,17 @@ def measures(
             counts = (len(m.numerator), len(m.denominator), rate, len(m.pending), len(m.excluded))
             table.add_row(m.title, *(str(each) for each in counts))
         console().print(table)
+
+
+def _looked_at(
+    measures: Mapping[str, tuple[MeasureCount, ...]], assurance: Assurance | None
+) -> dict[str, list[MeasureCount]]:
+    """The measures of one rhythm, by pathway; without one, all."""
+    wanted = {
+        name: [m for m in found if assurance is None or m.assurance == assurance.value]
+        for name, found in measures.items()
+    }
+    return {name: found for name, found in wanted.items() if found or assurance is None}
 
 
 def _measure(found: Any) -> dict[str, Any]:
