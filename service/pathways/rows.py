@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from service.domain.needs import EnrolmentState, EscalationState, PlaceState, TaskState
 from service.pathways.scalars import Count, Duration, OneOf, Slug, Text, refuse
+from service.pathways.spelling import did_you_mean
 
 
 def kebab(name: str) -> str:
@@ -108,6 +109,12 @@ ALL_FIELDS = "all"
 
 def all_or_names(value: Any) -> Any:
     """`all` on its own is the list of nothing but that word."""
+    if isinstance(value, str) and value != ALL_FIELDS:
+        raise refuse(
+            "wrong-shape",
+            f"'complete' must be a list of required fields, or {ALL_FIELDS}",
+            did_you_mean(value, [ALL_FIELDS]) or f"write [{value}]" if value.strip() else "",
+        )
     return [value] if value == ALL_FIELDS else value
 
 

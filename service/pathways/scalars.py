@@ -169,10 +169,11 @@ def read_opening(value: Any) -> tuple[time, time]:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotation of a text that is one of a few words; `noun` completes "'x' is not ..."."""
+    """Annotation of a text that is one of a few words; `noun` completes "'x' is not ..."; `hint` follows the words."""
 
     noun: str
     words: tuple[str, ...]
+    hint: str = ""
 
     def __get_pydantic_core_schema__(self, _kind: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._read)
@@ -185,7 +186,7 @@ class OneOf:
     def _read(self, value: Any) -> str:
         text = a_text(value)
         if text not in self.words:
-            help_text = did_you_mean(text, self.words) or f"write {listed(self.words)}"
+            help_text = did_you_mean(text, self.words) or f"write {listed(self.words)}{self.hint}"
             raise refuse("bad-choice", f"{shown(text)} is not {self.noun}", help_text)
         return text
 
