@@ -223,7 +223,7 @@ def test_what_an_earlier_version_refers_to_must_stay(mappings, pathway_file):
     pathway_file.write_text(text.replace("value: risk-high", "value: risk-raised"), "utf-8")
     (sets / "risk-high.json").unlink()
     library = load(mappings)
-    [problem] = errors(library.problems)
+    [problem] = about_the_sample(errors(library.problems))
 
     assert [p.version for p in library.versions(SAMPLE)] == ["2026.2.0"]
     assert (problem.code, problem.file.rsplit("/", 1)[1]) == ("unknown-value-set", "2026.1.0.yaml")
@@ -268,14 +268,18 @@ def test_a_folder_that_cannot_be_written_is_told(mappings, folder):
         publish_sample(mappings)
 
 
+def about_the_sample(problems):
+    return [problem for problem in problems if f"/{SAMPLE}/" in problem.file]
+
+
 def test_people_who_begin_on_a_version_that_is_not_kept_are_a_warning(mappings, pathway_file):
-    [warning] = check_all_published(mappings, load(mappings))
+    [warning] = about_the_sample(check_all_published(mappings, load(mappings)))
 
     assert (warning.severity, warning.code, warning.line) == (Severity.WARNING, "not-published", 3)
     assert warning.message == "people begin on version 2026.1.0, and no copy of it is kept"
     assert warning.help == "`throughline pathways publish sample-follow-up` keeps one"
     publish_sample(mappings)
-    assert check_all_published(mappings, load(mappings)) == []
+    assert about_the_sample(check_all_published(mappings, load(mappings))) == []
 
 
 def test_worked_cases_are_about_the_current_version(mappings, pathway_file):
