@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from service.domain.vocabulary import Reference
-from service.fhir.notification_body import NotificationProblem, is_blank, resource_of
+from service.fhir.notification_body import NotificationProblem, is_blank
 from service.fhir.notification_bundles import Entry, entries_of, inner_bundle
+from service.fhir.notification_content import carried_resource
 from service.fhir.notification_references import locate
 from service.fhir.notification_status import Status, StatusEvent, instant_of, status_of
 from service.ports import RawNotification, Resource
@@ -90,7 +91,7 @@ def parse(notification: RawNotification, *, base_url: str) -> Parsed:
         return _one_change(deleted, base_url, deleted=True)
     if notification.method == "DELETE" or is_blank(notification.body):
         return _from_path(notification, base_url)
-    resource = resource_of(notification.body)
+    resource = carried_resource(notification.body)
     if not resource:
         return _from_path(notification, base_url)
     if resource["resourceType"] == "Bundle":

@@ -105,15 +105,18 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a hundred deep": (
         {"content": b'{"resourceType":' + b"[" * 100 + b"]" * 100 + b"}"},
-        "400 too-costly: The JSON is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
+        "400 too-costly: The body is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
     ),
     "a hundred thousand deep": (
         {"content": b"[" * 100_000},
-        "400 too-costly: The JSON is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
+        "400 too-costly: The body is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
     ),
-    "XML": (
-        {"content": b"<Encounter/>", "headers": {**BEARER, "content-type": "application/fhir+xml"}},
-        "415 not-supported: XML is not accepted here. Ask for JSON: set the Subscription's channel.payload to application/fhir+json.",
+    "XML with entities": (
+        {
+            "content": b'<!DOCTYPE x [<!ENTITY a "b">]><Encounter>&a;</Encounter>',
+            "headers": {**BEARER, "content-type": "application/fhir+xml"},
+        },
+        "400 structure: The XML declares a document type or entities, which are never read. Send the resource alone.",
     ),
     "wrong secret": (
         {"headers": {"authorization": "Bearer wrong"}},

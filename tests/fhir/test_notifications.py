@@ -367,7 +367,7 @@ NOT_UTF8 = "The body is not UTF-8. FHIR JSON is always UTF-8."
     [
         (b"{", NOT_JSON),
         (b'{"resourceType":"Encounter"} trailing', NOT_JSON),
-        (b"<Encounter/>", NOT_JSON),
+        (b"Encounter/1", NOT_JSON),
         (b"NaN", NOT_JSON),
         (b'"\\ud800"', NOT_JSON),
         (b"[" * 3000 + b"]" * 3000, NOT_JSON),
