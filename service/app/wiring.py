@@ -26,6 +26,7 @@ from service.adapters.fhir.client import Limits as HttpLimits
 from service.adapters.fhir.probe import CAREFUL
 from service.adapters.fhir.retry import Backoff
 from service.adapters.fhir_http import HttpFhirRecord
+from service.adapters.fhir_versions import VersionNeutralRecord, server_version
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
@@ -128,7 +129,8 @@ def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[F
     """The record server; what it can do is tried at the first use, unless nothing will be written."""
     client = make_client(settings)
     try:
-        yield HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
+        record = HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
+        yield VersionNeutralRecord(record, server_version(client))
     finally:
         client.close()
 

@@ -7,8 +7,9 @@ we look for several are always lists. Good enough for a hint about what to read;
 from __future__ import annotations
 
 from typing import Any
-from xml.sax.handler import ContentHandler, feature_namespaces  # noqa: S406  (constants and a base class; no parser)
-from xml.sax.xmlreader import AttributesNSImpl  # noqa: S406  (as above)
+from xml.sax import SAXException
+from xml.sax.handler import ContentHandler, feature_namespaces
+from xml.sax.xmlreader import AttributesNSImpl
 
 from defusedxml import DefusedXmlException
 from defusedxml.sax import make_parser
@@ -60,7 +61,7 @@ def _read(body: bytes) -> _Resource:
         raise NotificationProblem(FORBIDDEN) from problem
     except _Enough:
         pass
-    except Exception as problem:  # expat, codecs and the SAX layer raise unrelated kinds; each means: cannot be read
+    except (SAXException, ValueError, LookupError) as problem:  # the last: an encoding that nobody knows
         raise NotificationProblem(NOT_XML) from problem
     return handler
 
@@ -79,7 +80,7 @@ class _Resource(ContentHandler):
         self._open: list[tuple[str, dict[str, Any], str | None]] = []
         self._foreign = 0
 
-    def startElementNS(
+    def startElementNS(  # noqa: N802  (the name that SAX calls)
         self, name: tuple[str | None, str], qname: str | None, attrs: AttributesNSImpl
     ) -> None:
         del qname
@@ -94,7 +95,7 @@ class _Resource(ContentHandler):
         value = given.pop("value", None)
         self._open.append((local, dict(given), value))
 
-    def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:
+    def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:  # noqa: N802  (as above)
         del name, qname
         if self._foreign:
             self._foreign -= 1
