@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from service.app.web import Check, create_app, server_options
 from service.flow.receive import Limits, Watch
+from service.ports import InboxUnavailable
 from tests.fakes import FakeAsyncInbox, FakeDoorbell
 
 TOKEN = "4f0c6e1d9a"
@@ -334,6 +335,26 @@ def test_ready_tells_each_dependency_and_no_secret() -> None:
         "status": "ready",
         "checks": {"inbox": "ok", "record": "failed (ConnectionError)", "slow": "no answer in time"},
     }
+
+
+def test_readiness_tells_details_that_make_nothing_unready() -> None:
+    async def hears():
+        return {"state": "care", "subscriptions": {"encounters": "silent"}}
+
+    async def breaks():
+        raise InboxUnavailable("no")
+
+    answer = Site(details={"listening": hears, "other": breaks}).ask("GET", "/readyz")
+
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {
+            "status": "ready",
+            "checks": {},
+            "listening": {"state": "care", "subscriptions": {"encounters": "silent"}},
+            "other": {"state": "failed (InboxUnavailable)"},
+        },
+    )
 
 
 def test_metrics_count_by_subscription_and_outcome(site) -> None:
