@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from service.app.coverage import as_measure
 from service.app.settings import Settings
 from service.app.wiring import (
     Queue,
@@ -27,6 +28,7 @@ from service.fhir.parked import unpacked
 from service.fhir.read import read_person
 from service.fhir.searches import people_of, person_searches
 from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
+from service.flow.population import population
 from service.flow.reconcile import reconcile
 from service.flow.sweep import sweep
 from service.ports import DeadLetter, FhirRecord, NotInRecord, Resource, Search
@@ -119,7 +121,7 @@ class Counted:
 
 
 def count_measures(settings: Settings, pathway: str | None) -> Counted:
-    """Every measure of every pathway (or of one) over all enrolments in the record."""
+    """Every measure of every pathway (or of one) over all enrolments in the record, coverage first."""
     clock = make_clock(settings)
     library = read_library(settings, today=clock.now().date())
     chosen = {name: library.versions(name) for name in library.pathways if pathway in (None, name)}
@@ -130,13 +132,26 @@ def count_measures(settings: Settings, pathway: str | None) -> Counted:
     with open_record(settings, reading_only=True) as record:
         people = sorted({person for plan in _enrolments(record) for person in people_of(plan)})
         records = [_read(person, record, settings, practice.types) for person in people]
+        covered = population(
+            record,
+            [library.pathways[name] for name in chosen],
+            catalogue=practice.catalogue,
+            now=clock.now(),
+            lookback=settings.lookback,
+        )
     seen = [
         read_person(r, person=p, catalogue=practice.catalogue, now=clock.now())
         for p, r in zip(people, records, strict=True)
     ]
     known, now = Versions(practice.versions), clock.now()
     return Counted(
-        measures={str(name): count_versions(own, seen, now, known) for name, own in chosen.items()},
+        measures={
+            str(name): (
+                *((as_measure(covered[name], settings.lookback),) if name in covered else ()),
+                *count_versions(own, seen, now, known),
+            )
+            for name, own in chosen.items()
+        },
         left_out=tuple(_on_no_version(seen, known, pathway)),
     )
 

@@ -13,7 +13,7 @@ from service.app.exits import MEANING, Exit
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
-    from service.app.commands import operate, pathways, replaying, run
+    from service.app.commands import operate, pathways, replaying, run, subscriptions
 
     cli = typer.Typer(
         name="throughline",
@@ -39,7 +39,7 @@ def make_cli() -> typer.Typer:
     ):
         cli.command()(command)
     cli.add_typer(pathways.pathways, name="pathways")
-    cli.add_typer(operate.subscriptions, name="subscriptions")
+    cli.add_typer(subscriptions.subscriptions, name="subscriptions")
     cli.add_typer(operate.dead_letters, name="dead-letters")
     return cli
 

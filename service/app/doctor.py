@@ -34,7 +34,10 @@ class Examined:
     library: Callable[[], Library]
     searches: Callable[[Library], Sequence[Search]]
     """Every kind of search that a reconcile sends, about nobody."""
-    subscriptions: Callable[[], Iterable[tuple[bool, str]]]
+    subscriptions: Callable[[], Iterable[Finding]]
+    """Whether the server tells what it should."""
+    coverage: Callable[[], Iterable[Finding]]
+    """How many of those who should be on a pathway are."""
     parked: Callable[[], int]
     """How much work waits for a person."""
     now: Callable[[], datetime]
@@ -56,6 +59,7 @@ def examine(about: Examined) -> Iterator[Finding]:
     yield from reading(about.client, about.searches(library))
     yield from clock(about.client, about.settings, about.now)
     yield from _subscriptions(about.subscriptions)
+    yield from about.coverage()
 
 
 def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
@@ -182,17 +186,9 @@ def _mappings(loaded: Library) -> Iterator[Finding]:
         yield Finding(about="pathways", outcome=Outcome.GOOD, sentence=f"Pathways in use: {names}.")
 
 
-def _subscriptions(status: Callable[[], Iterable[tuple[bool, str]]]) -> Iterator[Finding]:
+def _subscriptions(found: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
-        for good, sentence in status():
-            yield Finding(
-                about="subscriptions",
-                outcome=Outcome.GOOD if good else Outcome.CARE,
-                sentence=sentence,
-                remedy=""
-                if good
-                else "`throughline subscriptions apply` asks the server for what is missing.",
-            )
+        yield from found()
     except RecordFailure as failure:
         yield Finding(
             about="subscriptions",

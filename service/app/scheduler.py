@@ -16,10 +16,13 @@ from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.heartbeat import Heartbeat
+from service.app.published import publish
 from service.app.settings import Settings, load_settings
 from service.app.telemetry import WorkMetrics, log_to
 from service.app.wiring import open_queue, serve_metrics
-from service.flow.catch_up import MARK
+from service.fhir.event_gaps import gaps_are_due
+from service.fhir.subscription_marks import GAPS
+from service.flow.catch_up import FAILED, MARK
 from service.flow.sweep import sweep
 from service.ports import Clock, Inbox, InboxUnavailable, Watermarks
 
@@ -30,7 +33,8 @@ LONGEST_PAUSE = timedelta(seconds=5)
 """Between two looks while Redis does not answer."""
 LIMIT = 1000
 REBUILD_EVERY = timedelta(seconds=5)
-"""How often a rebuild is asked for while the mark is missing, e.g. because the record does not answer."""
+"""How often a rebuild is asked for while the mark is missing, and a catch-up while the last one failed, e.g. because the
+record does not answer: what was missed is read as soon as it is back."""
 
 
 @dataclass(kw_only=True)
@@ -59,6 +63,7 @@ class Scheduler:
         try:
             self.step()
         except InboxUnavailable:
+            self._has_started = False  # what was missed meanwhile is read at once when it answers again
             if self._pause == LOOK_EVERY:
                 log.warning("Redis does not answer; looking again until it does")
             self.heartbeat.waits()
@@ -75,12 +80,12 @@ class Scheduler:
         now = self.clock.now()
         self.metrics.claimed.inc(sweep(self.index, self.doorbell, now, LIMIT))
         waiting = self.inbox.size()
-        if waiting:
+        if waiting or gaps_are_due(self.watermarks.get(GAPS), now):
             self.doorbell.inbox_has_mail()
-        if self.watermarks.get(MARK) is None:
-            self.doorbell.catch_up_is_due(every=REBUILD_EVERY)
-        elif not self._has_started:
+        if not self._has_started and self.watermarks.get(MARK) is not None:
             self.doorbell.catch_up_is_due()
+        elif self.watermarks.get(MARK) is None or self.watermarks.get(FAILED):
+            self.doorbell.catch_up_is_due(every=REBUILD_EVERY)
         else:
             self.doorbell.catch_up_is_due(every=self.catch_up_every)
         self._has_started = True
@@ -88,6 +93,7 @@ class Scheduler:
         self.metrics.index.set(self.index.size())
         self.metrics.dead_letters.set(self.dead_letters.size())
         self.metrics.behind.set(self.index.behind(now).total_seconds())
+        publish(self.watermarks, self.metrics)
 
 
 def run_scheduler(settings: Settings) -> int:

@@ -78,6 +78,9 @@ class Settings(BaseModel):
     secret_key: SecretStr | None = _a("a long random text", "<at least 32 characters>", min_length=16)
     secret_key_previous: SecretStr | None = _a("the secret key used before", "<as it was>", min_length=16)
     mappings_dir: Path | None = _a("a folder with pathways and value sets", "/etc/throughline/mappings")
+    fhir_server: str | None = _a(
+        "the name of a file in subscriptions/servers", "medplum", pattern=r"^[a-z][a-z0-9\-]{0,62}$"
+    )
     subscriptions_dir: Path | None = _a("a folder that says what to watch", "/etc/throughline/subscriptions")
     accountable_practitioner: str | None = _a(
         "the reference of the person who holds what nobody else holds",
@@ -89,6 +92,8 @@ class Settings(BaseModel):
     lookback_days: int = _a("a whole number of days", "30", 30, ge=1, le=3660)
     directory_seconds: float = _a("how many seconds the list of staff is kept", "15", 15.0, ge=0)
     catch_up_seconds: int = _a("a whole number of seconds", "60", 60, ge=1)
+    population_seconds: int = _a("a whole number of seconds", "900", 900, ge=1)
+    canary_seconds: int = _a("a whole number of seconds, or 0 for none", "300", 300, ge=0)
     lease_seconds: int = _a("a whole number of seconds, at least 5", "30", 30, ge=5)
     worker_concurrency: int = _a("a number of threads from 1 to 64", "4", 4, ge=1, le=64)
     max_body_bytes: int = _a("a whole number of bytes", "5000000", 5_000_000, ge=1_000)

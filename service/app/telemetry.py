@@ -110,8 +110,8 @@ class WorkMetrics:
         def counter(name: str, says: str, *labels: str) -> Counter:
             return Counter(f"throughline_{name}", says, labels, registry=registry)
 
-        def gauge(name: str, says: str) -> Gauge:
-            return Gauge(f"throughline_{name}", says, registry=registry)
+        def gauge(name: str, says: str, *labels: str) -> Gauge:
+            return Gauge(f"throughline_{name}", says, labels, registry=registry)
 
         self.taken_in = counter("taken_in", "Notifications taken in, by what became of them.", "outcome")
         self.skipped = counter("changes_skipped", "Changes that woke nobody, by why.", "why")
@@ -123,6 +123,10 @@ class WorkMetrics:
         self.failures = counter("reconcile_failures", "Reconciles that failed, by kind of failure.", "kind")
         self.stale = counter(
             "stale_claims", "Messages about a person whom somebody else has taken meanwhile."
+        )
+        self.recovered = counter("recovered_events", "Lost events that the server told again when asked.")
+        self.missed = counter(
+            "population_missed", "What a count found to have no enrolment, each time it did."
         )
         self.caught_up = counter("catch_ups", "Catch-ups, by how they ended.", "outcome")
         self.claimed = counter("claims", "People handed to workers.")
@@ -136,6 +140,15 @@ class WorkMetrics:
         self.index = gauge("index_size", "People who are due some time.")
         self.behind = gauge("behind_seconds", "How long the person who waits longest has been due.")
         self.dead_letters = gauge("dead_letters", "Parked work that waits for somebody.")
+        self.heard = gauge(
+            "subscription_heard", "1: the subscription tells what it should; 0: it does not.", "subscription"
+        )
+        self.canary_lost = gauge("canary_lost", "1: the canary's notification has not come back.")
+        self.canary_seconds = gauge("canary_seconds", "How long the canary's notification took last time.")
+        self.expected = gauge(
+            "coverage_expected", "What should have begun an enrolment in the window.", "pathway"
+        )
+        self.enrolled = gauge("coverage_enrolled", "What of it has its enrolment.", "pathway")
 
 
 def labels_of(counts: Mapping[str, int], counter: Counter) -> None:

@@ -45,7 +45,7 @@ def run_web(settings: Settings) -> int:
 
 def web_app(settings: Settings) -> FastAPI:
     """The ASGI application with everything it needs."""
-    wanted = read_subscriptions(settings.subscriptions)
+    wanted = read_subscriptions(settings.subscriptions, settings.fhir_server)
     return make_web(
         settings,
         watches=watches(wanted, installation_keys(settings)),

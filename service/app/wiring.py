@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -23,25 +23,31 @@ from service.adapters.clocks import FileClock, SystemClock
 from service.adapters.fhir.auth import BearerToken
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.client import Limits as HttpLimits
+from service.adapters.fhir.history import HttpRecordHistory
 from service.adapters.fhir.probe import CAREFUL
 from service.adapters.fhir.retry import Backoff
+from service.adapters.fhir.subscription_server import HttpSubscriptionServer
 from service.adapters.fhir_http import HttpFhirRecord
+from service.adapters.fhir_versions import VersionNeutralRecord, server_version
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_echoes import RedisEchoes
 from service.adapters.redis_inbox import AsyncInbox, RedisInbox
-from service.adapters.redis_watermarks import RedisWatermarks
+from service.adapters.redis_watermarks import AsyncWatermarks, RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.celery_app import make_celery
-from service.app.practice import begins, practice_of, role_codes
+from service.app.listening_report import as_details, listening
+from service.app.practice import practice_of, role_codes
 from service.app.probed_record import ProbedRecord
 from service.app.settings import Settings, rereading
 from service.app.telemetry import WorkMetrics
 from service.app.web import Check, create_app
-from service.app.work import Work
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
+from service.fhir.record_history import RecordHistory
+from service.fhir.subscription_marks import LISTENING
+from service.fhir.subscription_server import SubscriptionServer
 from service.flow.directory import KeptDirectory
 from service.flow.receive import Limits, Watch
 from service.flow.reconcile import Practice
@@ -96,50 +102,48 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
             celery.close()
 
 
-@contextmanager
-def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
-    """A worker's jobs over the real record and the real queue. MappingsProblem when the pathways cannot be used."""
-    with ExitStack() as stack:
-        queue = stack.enter_context(open_queue(settings))
-        library = read_library(settings, today=queue.clock.now().date())
-        record = stack.enter_context(open_record(settings))
-        yield (
-            Work(
-                inbox=queue.inbox,
-                index=queue.index,
-                record=record,
-                dead_letters=queue.dead_letters,
-                watermarks=queue.watermarks,
-                echoes=queue.echoes,
-                doorbell=queue.doorbell,
-                clock=queue.clock,
-                practice=make_practice(settings, library),
-                begins=begins(library),
-                directory=make_directory(settings, record, library).people,
-                metrics=queue.metrics,
-                monotonic=time.monotonic,
-            ),
-            queue.celery,
-        )
+@dataclass(frozen=True, kw_only=True)
+class RecordServer:
+    """Everything that one FHIR server is asked, over one client."""
+
+    record: FhirRecord
+    history: RecordHistory
+    subscriptions: SubscriptionServer
 
 
 @contextmanager
-def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[FhirRecord]:
-    """The record server; what it can do is tried at the first use, unless nothing will be written."""
-    client = make_client(settings)
+def open_server(settings: Settings, *, reading_only: bool = False, below: str = "") -> Iterator[RecordServer]:
+    """The record server; what it can do is tried at the first use, unless nothing will be written.
+
+    `below`: a path below its base address, where some servers keep their Subscriptions.
+    """
+    client = make_client(settings, below=below)
     try:
-        yield HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
+        record = HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
+        yield RecordServer(
+            record=VersionNeutralRecord(record, server_version(client)),
+            history=HttpRecordHistory(client),
+            subscriptions=HttpSubscriptionServer(client),
+        )
     finally:
         client.close()
 
 
-def make_client(settings: Settings) -> FhirClient:
+@contextmanager
+def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[FhirRecord]:
+    """The record server as nothing but the record."""
+    with open_server(settings, reading_only=reading_only) as server:
+        yield server.record
+
+
+def make_client(settings: Settings, *, below: str = "") -> FhirClient:
     """HTTP with the record server, with the token of the settings when there is one."""
     auth = BearerToken(rereading("fhir_auth_token", settings)) if settings.fhir_auth_token else None
     # A call that gives up well before the lease ends leaves its worker time to give the person back properly.
     patience = Backoff(patience=max(2.0, settings.lease_seconds / 3))
     limits = HttpLimits(answer=settings.fhir_timeout_seconds)
-    return FhirClient(settings.need("fhir_base_url"), auth=auth, limits=limits, backoff=patience)
+    base_url = settings.need("fhir_base_url") + (f"/{below.strip('/')}" if below else "")
+    return FhirClient(base_url, auth=auth, limits=limits, backoff=patience)
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -208,6 +212,7 @@ def make_web(
     client = connect_async(settings.need("redis_url"))
     ringing = connect(settings.need("redis_url"), wait=timedelta(seconds=2))
     celery = make_celery(settings)
+    marks = AsyncWatermarks(client, keys)
     inbox = AsyncInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
 
     @asynccontextmanager
@@ -222,6 +227,9 @@ def make_web(
     async def answers() -> Any:
         return await inbox.size()
 
+    async def hears() -> dict[str, Any]:
+        return as_details(listening(await marks.get(LISTENING)))
+
     return create_app(
         watches=watches,
         inbox=inbox,
@@ -229,6 +237,7 @@ def make_web(
         registry=CollectorRegistry(),
         checks=[Check(name="inbox", probe=answers), *checks],
         routers=routers,
+        details={"listening": hears},
         lifespan=lifespan,
         version=version("throughline"),
     )

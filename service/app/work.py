@@ -10,9 +10,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from functools import cache
 
 from service.adapters.waiting import repeated
+from service.app.answered_bell import AnsweredBell
+from service.app.counting import count
 from service.app.later import (
     LONGEST_PAUSE,
     PARKED_AGAIN_AFTER,
@@ -26,15 +28,15 @@ from service.app.practice import watched
 from service.app.telemetry import WorkMetrics, fault_of, labels_of
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
-from service.flow.catch_up import CaughtUp, catch_up
+from service.fhir.record_history import RecordHistory
+from service.flow.catch_up import FAILED, CaughtUp, catch_up
 from service.flow.reconcile import Practice, Reconciled, reconcile
 from service.flow.sweep import sweep
-from service.flow.take_in import take_in
+from service.flow.take_in import Events, take_in
 from service.ports import (
     Claim,
     Clock,
     DeadLetters,
-    Doorbell,
     Echoes,
     FhirRecord,
     Inbox,
@@ -60,16 +62,6 @@ SWEEP_LIMIT = 500
 SAY_SO_EVERY = 10.0  # seconds between two words of a catch-up that it is running
 
 
-class AnsweredBell(Doorbell, Protocol):
-    """A doorbell from the worker's side: it says that it has come."""
-
-    def answer_inbox(self) -> None: ...
-
-    def catch_up_has_begun(self) -> None: ...
-
-    def answer_catch_up(self) -> None: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """The jobs of a worker over its ports. Every method may be called from several threads at once."""
@@ -87,6 +79,13 @@ class Work:
     directory: Callable[[], Sequence[Resource]]
     metrics: WorkMetrics
     monotonic: Callable[[], float]
+    history: RecordHistory | None = None
+    events: Events | None = None
+    canaries: frozenset[str] = frozenset()
+    """Subscriptions that tell of the canary only."""
+    after_reading: Callable[[CaughtUp], object] = lambda _caught_up: None
+    """Called whenever the record has been read again, for whatever reason."""
+    after_catch_up: Callable[[CaughtUp], object] = lambda _caught_up: None
 
     def starts(self) -> None:
         """A bell that a killed worker left rung would keep others from ringing for a while; rung twice does no harm."""
@@ -116,6 +115,8 @@ class Work:
             )
 
     def _take_in_some(self) -> bool:
+        # What one subscription missed is found with everything else that was missed: once a round is enough.
+        catch_up_once = cache(self._read_what_changed)
         done = take_in(
             self.inbox,
             self.index,
@@ -124,7 +125,9 @@ class Work:
             self.clock,
             watermarks=self.watermarks,
             echoes=self.echoes,
-            catch_up=self._catch_up_for,
+            catch_up=lambda _subscription: catch_up_once(),
+            events=self.events,
+            canaries=self.canaries,
             pathways=self.practice.pathways,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
@@ -135,8 +138,9 @@ class Work:
         )
         if done.taken:
             log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
-        for why, count in done.skipped.items():
-            self.metrics.skipped.labels(why.name.lower().replace("_", " ")).inc(count)
+        self.metrics.recovered.inc(done.recovered)
+        for why, times in done.skipped.items():
+            self.metrics.skipped.labels(why.name.lower().replace("_", " ")).inc(times)
         return done.taken > 0
 
     # --- one person
@@ -220,7 +224,7 @@ class Work:
                 now=self.clock.now(),
                 directory=self.directory,
             )
-        self._count(done)
+        count(done, self.metrics)
         return done
 
     def _later(
@@ -243,16 +247,6 @@ class Work:
         self.dead_letters.park(letter_about(claim.person, reason, now))
         self.index.finish(claim, no_later_than(None, now, PARKED_AGAIN_AFTER))
 
-    def _count(self, done: Reconciled) -> None:
-        for decision in done.decisions:
-            outcome = "settled" if decision.is_settled else "wrote"
-            self.metrics.decisions.labels(decision.enrolment.pathway, outcome).inc()
-            if decision.rungs:
-                self.metrics.rungs.labels(decision.enrolment.pathway).inc(len(decision.rungs))
-        self.metrics.writes.inc(done.writes)
-        if done.unreadable:
-            log.info("parts of a record could not be understood", extra={"parts": len(done.unreadable)})
-
     # --- catching up
 
     def catch_up(self) -> None:
@@ -260,10 +254,14 @@ class Work:
         try:
             with repeated(self.doorbell.catch_up_has_begun, every=SAY_SO_EVERY):
                 done = self._read_what_changed()
-            self.metrics.caught_up.labels("rebuilt" if done.rebuilt else "done").inc()
+                self.metrics.caught_up.labels("rebuilt" if done.rebuilt else "done").inc()
+                self.sweep()
+                self.after_catch_up(done)
+            self.watermarks.set(FAILED, "")
             self.sweep()
         except RecordFailure as failure:
             self.metrics.caught_up.labels("failed").inc()
+            self.watermarks.set(FAILED, self.clock.now().isoformat())
             log.warning("catch-up ended early (%s); it begins again where it was", type(failure).__name__)
         except InboxUnavailable:
             log.warning("the work index does not answer; catch-up begins again where it was")
@@ -273,10 +271,6 @@ class Work:
     def sweep(self) -> None:
         """Do not wait for the scheduler's next look when somebody is known to be due."""
         sweep(self.index, self.doorbell, self.clock.now(), SWEEP_LIMIT)
-
-    def _catch_up_for(self, _subscription: str) -> None:
-        """What one subscription missed is found with everything else that was missed."""
-        self._read_what_changed()
 
     def _read_what_changed(self) -> CaughtUp:
         done = catch_up(
@@ -288,7 +282,10 @@ class Work:
             now=self.clock.now(),
             lookback=self.practice.lookback,
             base_url=self.practice.catalogue.base_url,
+            history=self.history,
+            pathways=self.practice.pathways,
         )
+        self.after_reading(done)
         if done.read or done.rebuilt:
             log.info("caught up", extra={"read": done.read, "woken": done.woken, "rebuilt": done.rebuilt})
         return done

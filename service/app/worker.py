@@ -18,8 +18,9 @@ from service.app.celery_app import make_celery  # part of what this module offer
 from service.app.heartbeat import RETRYING, BeatWhileRetrying, Heartbeat
 from service.app.settings import Settings, load_settings
 from service.app.telemetry import log_to
-from service.app.wiring import open_work, serve_metrics
+from service.app.wiring import serve_metrics
 from service.app.work import Work
+from service.app.worker_wiring import open_work
 from service.domain.vocabulary import Reference
 
 __all__ = ["add_tasks", "make_celery", "run_worker"]

@@ -24,6 +24,7 @@ BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
     "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "replay", "pathways list", "pathways check",
     "pathways describe", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
+    "subscriptions topics",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
 

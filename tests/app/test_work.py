@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import InMemoryRecord
+from service.app.after_catch_up import AfterCatchUp
 from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after, why_to_park
 from service.app.practice import watched
 from service.app.telemetry import WorkMetrics
@@ -17,6 +18,7 @@ from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import PathwayId, Reference, RoleId
 from service.fhir import systems
 from service.fhir.read import Catalogue
+from service.flow.catch_up import FAILED, CaughtUp
 from service.flow.reconcile import Practice, Reconciled
 from service.ports import InboxUnavailable, RawNotification, RecordRefused, RecordUnavailable, Written
 from tests.fakes import (
@@ -325,6 +327,82 @@ def test_a_catch_up_that_fails_answers_its_bell_too(work):
     breaks(work, RecordUnavailable("no answer")).catch_up()
     assert work.doorbell.catch_up_answers == 1
     assert counted(work, "catch_ups", outcome="failed") == 1
+
+
+def test_a_catch_up_that_failed_leaves_a_mark_until_one_ends_well(work):
+    breaks(work, RecordUnavailable("no answer")).catch_up()
+    assert work.watermarks.get(FAILED) == HOUSE_NOW.isoformat()
+    work.catch_up()
+    assert work.watermarks.get(FAILED) == ""
+
+
+def test_what_the_record_told_is_passed_on_each_time_it_was_read_and_the_rest_after_a_catch_up(work):
+    read: list[CaughtUp] = []
+    after: list[CaughtUp] = []
+    noting = replace(work, after_reading=read.append, after_catch_up=after.append)
+    noting.inbox.append(
+        RawNotification(subscription="adt", method="POST", path="", content_type="", body=b"")
+    )  # an empty one: only reading the record helps
+    noting.take_in()
+    assert (len(read), len(after)) == (1, 0)
+    noting.catch_up()
+    assert (len(read), len(after)) == (2, 1)
+
+
+def test_lost_events_are_asked_for_and_counted(work):
+    work.record.put({"resourceType": "Encounter", "id": "1", "subject": {"reference": "Patient/ana"}})
+    work.watermarks.set("missing:adt", f'[[7, 7, "{(HOUSE_NOW - timedelta(minutes=1)).isoformat()}"]]')
+    work.watermarks.set("gaps", f'{{"adt": "{HOUSE_NOW.isoformat()}"}}')
+    work.watermarks.set("events:adt", "8")
+    work.watermarks.set("known:adt", "Subscription/1")
+    status = {
+        "resourceType": "SubscriptionStatus",
+        "type": "query-event",
+        "notificationEvent": [{"eventNumber": "7", "focus": {"reference": "Encounter/1"}}],
+    }
+    bundle = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": status}]}
+    replace(work, events=lambda _subscription, _first, _last: bundle).take_in()
+    assert [claim.person for claim in work.doorbell.people] == [ANA]
+    assert counted(work, "recovered_events") == 1
+
+
+def test_whoever_was_missed_is_found_by_the_count_and_counted(work):
+    class Missed:
+        missed, enrolled, pending, expected = ("a",), (), (), 1
+        woken = frozenset({ANA})
+
+    after = AfterCatchUp(
+        record=work.record,
+        index=work.index,
+        marks=work.watermarks,
+        clock=work.clock,
+        practice=work.practice,
+        metrics=work.metrics,
+        population_every=timedelta(minutes=15),
+        count=lambda *_args, **_options: {"after": Missed()},
+    )
+    after(CaughtUp())
+    assert work.index.people() == {ANA}
+    assert counted(work, "population_missed") == 1
+    after(CaughtUp())
+    assert counted(work, "population_missed") == 1  # its time has not come again
+    work.clock.move(minutes=15)
+    after(CaughtUp())
+    assert counted(work, "population_missed") == 2
+
+
+def test_a_population_that_cannot_be_counted_keeps_nothing_else_from_being_done(work):
+    looked: list[int] = []
+
+    def refuses(*_args, **_options):
+        raise RecordRefused("no", status=403)
+
+    after = AfterCatchUp(
+        record=work.record, index=work.index, marks=work.watermarks, clock=work.clock, practice=work.practice,
+        metrics=work.metrics, population_every=timedelta(0), upkeep=lambda: looked.append(1), count=refuses,
+    )  # fmt: skip
+    after(CaughtUp())
+    assert looked == [1]
 
 
 def test_what_is_about_the_site_and_not_about_people_is_not_watched(work):

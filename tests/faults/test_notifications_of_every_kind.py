@@ -110,7 +110,11 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "nested a hundred deep": ({"body": NESTED}, 400, "too-costly"),
     "ten megabytes": ({"body": LARGE}, 413, "too-long"),
     "the wrong secret": ({"body": b"{}", "Authorization": "Bearer wrong"}, 401, "login"),
-    "XML": ({"body": b"<Encounter/>", "Content-Type": "application/fhir+xml"}, 415, "not-supported"),
+    "XML that is not FHIR": (
+        {"body": b"<Encounter/>", "Content-Type": "application/fhir+xml"},
+        400,
+        "structure",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""`doctor`, `subscriptions`, `reconcile`, `measures`, `dead-letters`: what operators and commissioners ask for."""
+"""`doctor`, `reconcile`, `measures`, `dead-letters`: what operators and commissioners ask for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from service.app.by_hand import LookedAt
     from service.domain.measures import MeasureCount
 
-subscriptions = typer.Typer(no_args_is_help=True, help="What the FHIR server is asked to tell us.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Work that waits for a person.")
 Fhir = Annotated[
     str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
@@ -64,60 +63,6 @@ def _print_findings(found: Iterable[Finding]) -> None:
     for finding in found:
         text = escape(finding.sentence) + (f"\n[dim]→ {escape(finding.remedy)}[/]" if finding.remedy else "")
         table.add_row(_MARKS[finding.outcome], f"[bold]{finding.about}[/]", text)
-    console().print(table)
-
-
-@subscriptions.command()
-def plan(fhir: Fhir = None, json: Json = False) -> None:
-    """What `apply` would change on the FHIR server.
-
-    Example: throughline subscriptions plan --fhir http://localhost:8080/fhir
-    """
-    _subscriptions("plan", fhir, json=json)
-
-
-@subscriptions.command()
-def apply(fhir: Fhir = None, json: Json = False) -> None:
-    """Ask the FHIR server for our notifications; twice changes nothing. Says where the server differs from what was asked.
-
-    Example: throughline subscriptions apply --fhir http://localhost:8080/fhir
-    """
-    _subscriptions("apply", fhir, json=json)
-
-
-@subscriptions.command()
-def status(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
-    """How each subscription stands, and when it was last heard.
-
-    Example: throughline subscriptions status --json
-    """
-    from service.app.examination import subscription_states
-
-    with failures_in_words():
-        states = subscription_states(settings_from(fhir_base_url=fhir, redis_url=redis))
-    if json:
-        as_json([vars(state) for state in states])
-        return
-    table = Table("subscription", "status", "last heard", "", box=None)
-    for state in states:
-        table.add_row(state.name, state.status, state.heard_at or "never", "; ".join(state.says))
-    console().print(table)
-
-
-def _subscriptions(what: str, fhir: str | None, *, json: bool) -> None:
-    from service.app.examination import open_subscriptions
-
-    with (
-        failures_in_words(),
-        open_subscriptions(settings_from(fhir_base_url=fhir), reading_only=what == "plan") as ours,
-    ):
-        steps = ours.plan() if what == "plan" else ours.apply()
-    if json:
-        as_json([vars(step) for step in steps])
-        return
-    table = Table("subscription", "action", "status", "why", "the server differs", box=None)
-    for step in steps:
-        table.add_row(step.name, step.action.value, step.status, "; ".join(step.why), "; ".join(step.differs))
     console().print(table)
 
 
