@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from service.domain.needs import EnrolmentState, EscalationState, PlaceState, TaskState
 from service.pathways.scalars import Count, Duration, OneOf, Slug, Text, refuse
@@ -150,7 +159,14 @@ class CompleteRow(Part):
     """`complete: all` is every required field, those where-available excepted."""
 
     noun: ClassVar[str] = "a row about fields that are recorded"
-    complete: Annotated[list[Slug], Field(min_length=1), BeforeValidator(all_or_names)]
+    complete: Annotated[
+        list[Slug],
+        Field(min_length=1),
+        BeforeValidator(all_or_names),
+        WithJsonSchema(
+            {"anyOf": [{"const": ALL_FIELDS}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+        ),
+    ]
 
 
 class SlotRow(Part):

@@ -22,9 +22,9 @@ KNOWN = ", ".join(
 )
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "replay", "pathways list", "pathways check",
-    "pathways describe", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
-    "subscriptions topics",
+    "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "replay", "pathways list",
+    "pathways check", "pathways describe", "pathways export", "pathways publish", "pathways simulate",
+    "subscriptions plan", "subscriptions apply", "subscriptions status", "subscriptions topics",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
 
@@ -187,6 +187,20 @@ def test_a_pathway_is_described_into_a_file(tmp_path):
     refused = throughline("pathways", "describe", "crisis-to-outpatient", "-o", tmp_path / "no" / "such.md")
     assert refused.exit_code == Exit.NOT_FOUND
     assert refused.stderr.endswith("such.md cannot be written (No such file or directory)\n")
+
+
+def test_the_stages_are_drawn_into_a_file_beside_the_page_or_alone(tmp_path):
+    svg, page = tmp_path / "pathway.svg", tmp_path / "pathway.md"
+    alone = throughline("pathways", "describe", "crisis-to-outpatient", "--svg", svg)
+    assert (alone.exit_code, alone.stdout, alone.stderr) == (0, "", f"Written to {svg}.\n")
+    assert svg.read_text("utf-8").startswith("<svg ")
+    both = throughline("pathways", "describe", "crisis-to-outpatient", "--svg", svg, "--output", page)
+    assert both.stderr == f"Written to {svg}.\nWritten to {page}.\n"
+    assert page.is_file()
+    refused = throughline(
+        "pathways", "describe", "crisis-to-outpatient", "--svg", tmp_path / "no" / "such.svg"
+    )
+    assert refused.exit_code == Exit.NOT_FOUND
 
 
 def test_a_simulation_reads_as_a_story_and_as_json():

@@ -10,18 +10,28 @@ from service.app.commands.opened import named, open_library
 from service.app.commands.printing import failures_in_words, said, stop
 from service.app.exits import Exit
 from service.pathways.describe import describe as describe_pathway
+from service.pathways.svg_picture import stage_svg
 
 
-def describe(pathway: str, output: Path | None, mappings: Path | None, version: str | None) -> None:
-    """Prints a pathway in plain language, or writes it into `output`."""
+def describe(
+    pathway: str, output: Path | None, svg: Path | None, mappings: Path | None, version: str | None
+) -> None:
+    """Prints a pathway in plain language, or writes it into `output`; with `svg` the picture of its stages as well."""
     with failures_in_words():
         library, _ = open_library(mappings)
-        text = describe_pathway(named(library, pathway, version), library)
-    if output is None:
+        chosen = named(library, pathway, version)
+        text = describe_pathway(chosen, library)
+    if svg is not None:
+        _write(svg, stage_svg(chosen))
+    if output is not None:
+        _write(output, text)
+    elif svg is None:
         typer.echo(text)
-        return
+
+
+def _write(file: Path, text: str) -> None:
     try:
-        output.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as failure:
-        stop(f"{output} cannot be written ({failure.strerror})", Exit.NOT_FOUND)
-    said(f"Written to {output}.")
+        stop(f"{file} cannot be written ({failure.strerror})", Exit.NOT_FOUND)
+    said(f"Written to {file}.")

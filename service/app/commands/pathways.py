@@ -63,15 +63,22 @@ def describe(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
     ] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Draw the stages into this SVG file.")
+    ] = None,
     mappings: Folder = None,
 ) -> None:
-    """A pathway in plain language: stages, who does what by when, and from which source. Markdown with a picture.
+    """A pathway in plain language: stages, who does what by when, and from which source. Markdown with a Mermaid picture.
+
+    With --svg the same picture as a drawing for screen and paper; the page itself then only with --output.
 
     Example: throughline pathways describe post-discharge-coordination --output pathway.md
+
+    Example: throughline pathways describe crisis-to-outpatient --svg pathway.svg
     """
     from service.app.commands.describing import describe as describe_pathway
 
-    describe_pathway(pathway, output, mappings, version)
+    describe_pathway(pathway, output, svg, mappings, version)
 
 
 @pathways.command()

@@ -67,7 +67,14 @@ class Actions:
         )
 
     def _in_words(self, task: FollowUpTask) -> str:
+        said = self._wording
         words = [f"Counted from {_CLOCKS.get(task.clock, task.clock)}"]
+        if len(options_of(task)) == 1:
+            who = self._pathway.role_titles.get(task.owner, task.owner)
+            accept, due = said.length(task.accept_within), said.length(task.due_in.otherwise)
+            words = [
+                f"{who}: to be accepted within {accept}, done within {due}, counted from {_CLOCKS.get(task.clock, task.clock)}"
+            ]
         if task.opens_when:
             words.append(f"opens when {self._wording.any_of(task.opens_when)}")
         if task.done_when:

@@ -66,19 +66,18 @@ class Expressions:
         self._pathway = pathway
         self._value_sets = wording.value_sets
         self._length = wording.length
-        self._fields = {one.id: one.needs for one in pathway.required}
         self._say: dict[type[Any], Callable[[Any, str], str]] = {
             InRecord: lambda need, window: f"{self._facts(need, window)}.exists()",
             OnTask: lambda need, _: self._on_task(need),
-            OnField: self._on_field,
+            OnField: lambda need, _: _on_field(need),
             OnStage: lambda need, _: _extension_says(systems.STAGE_ENTRY, "stage", need.stage),
             OnEscalation: lambda need, _: self._on_escalation(need),
             OnLevel: lambda need, _: _is_one_of(f"%`level of {need.criterion}`", need.levels),
             AtLeast: lambda need, _: self._at_least(need),
             AllOf: lambda need, window: _joined("and", (self.one(each, window) for each in need.of)),
             NoneOf: lambda need, window: f"({self.any_of(need.of, window)}).not()",
-            FieldsMissing: lambda need, window: f"({self._complete(need.fields, window)}).not()",
-            FieldsComplete: lambda need, window: self._complete(need.fields, window),
+            FieldsMissing: lambda need, _: f"{_missing(need.fields)}.exists()",
+            FieldsComplete: lambda need, _: f"{_missing(need.fields)}.empty()",
             OnPlace: lambda need, _: f"%`place of {need.capacity}` = '{need.state.value}'",
             OnPathway: lambda need, _: _on_pathway(need),
         }
@@ -155,17 +154,6 @@ class Expressions:
             return f"{raised}.exists()"
         return f"{raised}.where({_DONE[TaskState.ACCEPTED]}).exists()"
 
-    def _on_field(self, need: OnField, window: str) -> str:
-        coded = f"type.coding.exists(system = '{systems.REQUIRED_FIELD}' and code = '{need.field}')"
-        if need.says:
-            said = _is_one_of("value.toString().lower()", [word.lower() for word in need.says])
-            return f"%followUps.output.where({coded}).exists({said})"
-        own = [self.one(each, window) for each in self._fields.get(need.field, ())]
-        return _joined("or", [f"%followUps.output.exists({coded})", *own])
-
-    def _complete(self, fields: Iterable[FieldId], window: str) -> str:
-        return _joined("and", (self._on_field(OnField(field=name), window) for name in fields)) or "true"
-
     def _at_least(self, need: AtLeast) -> str:
         window = self.within(need.within) if need.within else ""
         facts = [each for each in need.of if isinstance(each, InRecord)]
@@ -188,6 +176,20 @@ def _links(asked: Asked) -> list[str]:
 def _is_of(task: TaskId) -> str:
     """A follow-up from this template, in whichever round: `<pathway>/<anchor>/<task>/<occurrence>`."""
     return f"identifier.value.matches('^.*/{task}/[0-9]+$')"
+
+
+def _on_field(need: OnField) -> str:
+    """With a value, only what somebody recorded on a follow-up; without one, whatever the enrolment does not miss."""
+    if not need.says:
+        return f"{_missing([need.field])}.empty()"
+    coded = f"type.coding.exists(system = '{systems.REQUIRED_FIELD}' and code = '{need.field}')"
+    said = _is_one_of("value.toString().lower()", [word.lower() for word in need.says])
+    return f"%followUps.output.where({coded}).exists({said})"
+
+
+def _missing(fields: Iterable[FieldId]) -> str:
+    """The enrolment's own list of the required fields that the record does not say."""
+    return f"%enrolment.extension.where(url = '{systems.MISSING_FIELD}' and {_is_one_of('value', fields)})"
 
 
 def _on_pathway(need: OnPathway) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from service.domain.needs import Needs
 from service.domain.pathway import Gate, IfUnmet, Pathway, Stage, Start
 from service.fhir import systems
 from service.fhir.definitions.actions import Actions, related
@@ -17,6 +18,7 @@ from service.fhir.definitions.shapes import (
     head,
     patient,
     required,
+    requirement,
     requirements,
 )
 from service.fhir.definitions.wording import Wording
@@ -97,13 +99,24 @@ class _Plan:
                 if is_first
                 else [],
                 "condition": [*self._entry(stage), *map(self._gate, gates)],
-                "input": requirements(tuple(need for each in needs for need in each), self._wording),
+                "input": self._inputs(needs, with_starts=is_first),
                 "relatedAction": related(stage.enter),
                 "groupingBehavior": "logical-group",
                 "selectionBehavior": "any",
                 "action": [self._actions.task(task, stage) for task in stage.tasks],
             }
         )
+
+    def _inputs(self, needs: list[Needs], *, with_starts: bool) -> list[Json]:
+        found = requirements(tuple(need for each in needs for need in each), self._wording)
+        for start in self._pathway.starts if with_starts else ():
+            beside = [
+                each
+                for condition in (*start.also, *start.unless)
+                for each in required(condition, self._wording)
+            ]
+            found += [each for each in beside if each not in found]
+        return found
 
     def _stage_in_words(self, stage: Stage, gates: Iterable[Gate]) -> str:
         entered = (
@@ -134,18 +147,28 @@ class _Plan:
         return condition("start", path, f"{gate.title}: {words}")
 
     def _triggers(self, start: Start) -> Iterator[Json]:
-        """What begins it: a change of one resource, or a rule over several (TriggerDefinition, trd-1 to trd-3)."""
-        within = self._wording.length(start.within)
+        """What begins it: a change of one resource, or of any that a rule asks about (TriggerDefinition, trd-1 to trd-3).
+
+        Several `data` of one trigger would all have to change (R4 TriggerDefinition.data), so each has a trigger.
+        """
         if start.condition is None:
             path = self._fhirpath.any_of(start.rule, self._fhirpath.within(start.within))
-            words, data = self._wording.any_of(start.rule), requirements(start.rule, self._wording)
+            data = requirements(start.rule, self._wording)
         else:
-            path, words = self._start(start), self._wording.record(start.condition)
-            data = list(required(start.condition, self._wording))
-            for beside in (*start.also, *start.unless):
-                data += [one for one in required(beside, self._wording) if one not in data]
-        said = f"{start.title}, at most {within} ago: {words}"
-        yield {"type": "data-changed", "data": data, "condition": expression(path, said)}
+            path, data = self._start(start), [requirement(start.condition, self._wording)]
+        for each in data:
+            yield {
+                "type": "data-changed",
+                "data": [each],
+                "condition": expression(path, self._start_in_words(start)),
+            }
+
+    def _start_in_words(self, start: Start) -> str:
+        record = self._wording.record
+        what = record(start.condition) if start.condition else self._wording.any_of(start.rule)
+        also = f"; together with {', or '.join(map(record, start.also))}" if start.also else ""
+        unless = f"; unless {', or '.join(map(record, start.unless))}" if start.unless else ""
+        return f"{start.title}, at most {self._wording.length(start.within)} ago: {what}{also}{unless}"
 
     def _start(self, start: Start) -> str:
         assert start.condition is not None

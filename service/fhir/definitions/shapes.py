@@ -113,11 +113,16 @@ def requirements(needs: Needs, wording: Wording) -> list[Json]:
 
 def required(condition: Condition, wording: Wording) -> Iterator[Json]:
     """A DataRequirement for a row, and for each other resource that it asks about."""
-    coded = condition.asked.coded.items()
-    filters = [{"path": path, "valueSet": wording.value_sets[name]} for path, name in coded]
-    yield {"type": condition.kind, **({"codeFilter": filters} if filters else {})}
+    yield requirement(condition, wording)
     for other in condition.asked.also:
         yield from required(other, wording)
+
+
+def requirement(condition: Condition, wording: Wording) -> Json:
+    """What a row asks about itself."""
+    coded = condition.asked.coded.items()
+    filters = [{"path": path, "valueSet": wording.value_sets[name]} for path, name in coded]
+    return {"type": condition.kind, **({"codeFilter": filters} if filters else {})}
 
 
 def value_sets_of(needs: Iterable[Needs], conditions: Iterable[Condition]) -> set[str]:
