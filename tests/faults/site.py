@@ -23,7 +23,7 @@ from service.fhir import systems
 from service.ports import InboxUnavailable, Resource
 from tests.faults.standing import name_of
 from tests.faults.town import STAFF
-from tests.processes import ServiceProcesses, eventually
+from tests.processes import PATIENCE, ServiceProcesses, eventually
 
 DENVER = ZoneInfo("America/Denver")
 DISCHARGED_AT = datetime(2026, 3, 6, 16, 30, tzinfo=DENVER)
@@ -133,7 +133,7 @@ class Site:
             except InboxUnavailable:
                 return False
 
-    def settle(self, *, within: float = 60.0) -> None:
+    def settle(self) -> None:
         """Wait until nothing has been waiting for a moment."""
         since = [monotonic()]
 
@@ -142,7 +142,7 @@ class Site:
                 since[0] = monotonic()
             return monotonic() - since[0] >= QUIET_FOR
 
-        eventually(has_been_quiet, within=within, every=0.1)
+        eventually(has_been_quiet, every=0.1)
 
     def notify(
         self, subscription: str, method: str = "PUT", path: str = "", body: bytes = b"", **headers: str
@@ -167,7 +167,7 @@ def open_site(folder: Path, *, fhir_url: str | None = None, **environment: str) 
     with (
         EmbeddedFhirServer(folder / "fhir", settings=settings) as fhir,
         EmbeddedRedis(folder / "redis") as redis,
-        httpx.Client(timeout=30, trust_env=False) as http,
+        httpx.Client(timeout=PATIENCE, trust_env=False) as http,
     ):
         processes = ServiceProcesses(
             fhir_url or fhir.base_url,
