@@ -147,15 +147,22 @@ class Site:
     def notify(
         self, subscription: str, method: str = "PUT", path: str = "", body: bytes = b"", **headers: str
     ) -> Any:
-        """One notification to the web process, with the right secret unless `headers` say otherwise."""
+        """One notification to the web process, with the right secret unless `headers` say otherwise.
+
+        Whoever is told that it could not be stored just now sends it again, as every server does.
+        """
         url = f"{self.processes.web_url}/notifications/{token(KEY, subscription)}"
         known = {
             "Authorization": f"Bearer {secret(KEY, subscription)}",
             "Content-Type": "application/fhir+json",
         }
-        return self.http.request(
-            method, f"{url}/{path}" if path else url, content=body, headers={**known, **headers}
-        )
+        address = f"{url}/{path}" if path else url
+
+        def answered() -> httpx.Response | None:
+            answer = self.http.request(method, address, content=body, headers={**known, **headers})
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        return eventually(answered)
 
 
 @contextmanager
