@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from service.adapters.embedded_process import LOOPBACK, EmbeddedServer, EmbeddedServerFailed
 
@@ -63,7 +65,11 @@ class EmbeddedRedis(EmbeddedServer):
         return [binary, str(config)]
 
     def _is_ours(self, port: int) -> bool:
-        client = redis.Redis(host=LOOPBACK, port=port, socket_timeout=1.0, socket_connect_timeout=1.0)
+        # Whoever asks asks again; left to itself, the client would pause for seconds before it says that nobody answers.
+        at_once = Retry(NoBackoff(), 0)
+        client = redis.Redis(
+            host=LOOPBACK, port=port, socket_timeout=1.0, socket_connect_timeout=1.0, retry=at_once
+        )
         try:
             return client.config_get("dir").get("dir") in {str(self.data_dir), str(self.data_dir).encode()}
         except (redis.RedisError, OSError):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import redis
 import redis.asyncio
@@ -103,7 +103,16 @@ def connect_async(url: str, *, wait: timedelta = QUICK) -> redis.asyncio.Redis:
     }
     if address.master is None:
         return redis.asyncio.Redis.from_url(url, **options)
-    return _sentinel(AsyncSentinel, address, options).master_for(address.master, redis.asyncio.Redis)  # type: ignore[no-any-return]
+    return _sentinel(AsyncSentinel, address, options).master_for(address.master, _BehindSentinels)  # type: ignore[no-any-return]
+
+
+class _BehindSentinels(redis.asyncio.Redis):
+    """Closes the connections to the Sentinels too; they are no part of its pool."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001  (the signature of the library)
+        await super().aclose(close_connection_pool)
+        for sentinel in cast("Any", self.connection_pool).sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 def _sentinel(kind: Any, address: RedisAddress, options: dict[str, Any]) -> Any:

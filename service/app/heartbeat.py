@@ -13,7 +13,7 @@ from pathlib import Path
 READY = "ready"
 WAITING = "waiting for Redis"
 RETRYING = "celery.worker.consumer.consumer"
-"""Celery says here that it tries to connect again, every half minute at least; while it does, its timers stand still."""
+"""Celery says here that it tries to connect again, every few seconds; while it does, its timers stand still."""
 
 
 @dataclass(frozen=True)

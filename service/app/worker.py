@@ -9,9 +9,11 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps, signals
+from celery.worker.consumer import Consumer
 
 from service.adapters.redis_doorbell import Job, Queue
 from service.app.celery_app import make_celery  # part of what this module offers
@@ -29,23 +31,28 @@ log = logging.getLogger(__name__)
 
 BEAT_EVERY = 5.0
 """Seconds between two heartbeats."""
+LONGEST_PAUSE = 5
+"""Seconds between two tries to reach Redis."""
 
 
 def add_tasks(celery: Celery, work: Work) -> None:
-    """The three jobs as Celery tasks; they never raise, so that a message is never delivered for ever."""
+    """The three jobs as Celery tasks; they never raise, so that a message is never delivered for ever.
 
-    @celery.task(name=Job.TAKE_IN.value, queue=Queue.INBOX.value, shared=False)
+    In which queue each travels is said once, by the routes in celery_app.py.
+    """
+
+    @celery.task(name=Job.TAKE_IN.value, shared=False)
     def take_in() -> None:
         with _telling(Job.TAKE_IN):
             work.take_in()
 
-    @celery.task(name=Job.RECONCILE_PERSON.value, queue=Queue.PEOPLE.value, shared=False)
+    @celery.task(name=Job.RECONCILE_PERSON.value, shared=False)
     def reconcile_person(person: str, token: str) -> None:
         with _telling(Job.RECONCILE_PERSON):
             work.reconcile_person(Reference(person), token)
 
     # Not acknowledged late: a catch-up may outlast the redelivery time, and the scheduler rings again anyway.
-    @celery.task(name=Job.CATCH_UP.value, queue=Queue.CATCH_UP.value, acks_late=False, shared=False)
+    @celery.task(name=Job.CATCH_UP.value, acks_late=False, shared=False)
     def catch_up() -> None:
         with _telling(Job.CATCH_UP):
             work.catch_up()
@@ -78,6 +85,7 @@ def run_worker(settings: Settings) -> int:
         signals.setup_logging.connect(_leave_logging_alone)
         worker = celery.Worker(
             pool="threads",
+            consumer_cls=SoonBack,
             concurrency=settings.worker_concurrency,
             queues=[queue.value for queue in Queue],
             loglevel="INFO",
@@ -88,6 +96,16 @@ def run_worker(settings: Settings) -> int:
         )
         worker.start()
         return int(worker.exitcode or 0)
+
+
+class SoonBack(Consumer):
+    """Asks for Redis every few seconds: Celery's own pauses grow to half a minute, in which nobody would be looked at."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        conn.ensure_connection = partial(
+            conn.ensure_connection, interval_start=1, interval_step=1, interval_max=LONGEST_PAUSE
+        )
+        return super().ensure_connected(conn)
 
 
 class Reconnecting(bootsteps.StartStopStep):

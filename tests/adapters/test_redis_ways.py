@@ -28,7 +28,7 @@ from service.adapters.redis_connection import connect, connect_async
 from service.app.celery_app import make_celery
 from service.app.settings import SettingsProblem, load_settings
 from service.app.wiring import open_queue
-from tests.processes import eventually, free_port
+from tests.processes import PATIENCE, eventually, free_port
 
 KEPT_BY_US = "on >pass ~throughline:* &throughline:* +@all -@admin -@dangerous +info +keys"
 """The rights that docs/operations.md tells a site to give."""
@@ -40,7 +40,7 @@ def celery_delivers(url: str) -> bool:
     try:
         celery.send_task("throughline.ways", args=["by this way"], queue="ways")
         with celery.connection_for_read() as connection, connection.SimpleQueue("ways") as queue:
-            message = queue.get(timeout=10)
+            message = queue.get(timeout=PATIENCE)
             message.ack()
             return "by this way" in message.body if isinstance(message.body, str) else True
     finally:
@@ -202,13 +202,13 @@ def test_sentinels_lead_to_the_master_and_to_the_next_one_when_it_dies(watched):
     assert asyncio.run(is_reached_from_the_request_path(url))
     with connect(url) as client:
         client.set("throughline:kept", "yes")
-        assert client.wait(1, 5000) == 1
+        assert client.wait(1, int(PATIENCE * 1000)) == 1
         assert celery_delivers(url)
 
         master.kill()
-        eventually(lambda: _writes(client), within=60, every=0.2)
+        eventually(lambda: _writes(client), every=0.2)
         assert client.get("throughline:kept") == b"yes"
-    eventually(lambda: celery_delivers(url), within=30)
+    eventually(lambda: celery_delivers(url))
 
 
 async def is_reached_from_the_request_path(url: str) -> bool:

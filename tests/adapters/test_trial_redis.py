@@ -9,7 +9,7 @@ import redis
 
 from service.adapters.redis_connection import connect
 from service.adapters.trial_redis import NoPassword, become_redis
-from tests.processes import ROOT, eventually, free_port
+from tests.processes import PATIENCE, ROOT, eventually, free_port
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_it_lets_in_who_knows_the_password_keeps_what_is_written_and_ends_when_a
     assert "tri" not in command_line
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"tri al" in p.read_bytes()]
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_a_user_of_its_own_shuts_the_default_one_out(started):

@@ -24,7 +24,7 @@ TASKS = [Search(kind="Task", params=(("patient", "Patient/nobody"),))]
 
 
 def client_of(answer) -> FhirClient:
-    return FhirClient(BASE, transport=httpx.MockTransport(answer), backoff=Backoff(patience=0.01))
+    return FhirClient(BASE, transport=httpx.MockTransport(answer), backoff=Backoff(tries=1))
 
 
 def library_of(folder):

@@ -23,10 +23,9 @@ from typing import Any
 
 from tests.helm.chart import ROOT, Manifest
 from tests.helm.dockerfile import image_entrypoint, image_environment
-from tests.processes import eventually, free_port
+from tests.processes import PATIENCE, eventually, free_port
 
 PORTS = ("THROUGHLINE_PORT", "THROUGHLINE_METRICS_PORT")
-READY_WITHIN = 90.0
 
 
 @dataclass
@@ -127,7 +126,7 @@ class RunningPod:
                 probe = container.described.get(kind)
                 if probe:
                     passes = partial(self._passes, container, probe)
-                    eventually(passes, within=READY_WITHIN, every=0.2)
+                    eventually(passes, every=0.2)
         return self
 
     def stop(self) -> list[int]:
@@ -212,7 +211,7 @@ def _listens(port: int) -> bool:
 def _status(url: str) -> int:
     opener: Any = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        return int(opener.open(url, timeout=8).status)
+        return int(opener.open(url, timeout=PATIENCE).status)
     except urllib.error.HTTPError as refusal:
         return refusal.code
     except OSError:

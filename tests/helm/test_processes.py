@@ -16,7 +16,7 @@ from service.adapters.embedded import EmbeddedRedis
 from service.adapters.redis_connection import connect
 from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
 from tests.helm.kubelet import RunningPod
-from tests.processes import eventually
+from tests.processes import PATIENCE, eventually
 
 pytestmark = pytest.mark.slow
 TRIAL = "redis://:trial@tl-throughline-redis:6379/0"
@@ -55,7 +55,7 @@ def installation(sandbox, valkey, tmp_path):
 
 
 def fetched(url):
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
         return answer.read().decode()
 
 
@@ -98,12 +98,12 @@ def test_a_redis_that_is_away_restarts_nobody_and_holds_up_a_roll_out_only(insta
             pod.wait_until_ready()
 
         server.kill()
-        eventually(lambda: not any(is_ready(pod) for pod in (worker, scheduler)), within=90, every=0.2)
+        eventually(lambda: not any(is_ready(pod) for pod in (worker, scheduler)), every=0.2)
         assert is_alive(worker)
         assert is_alive(scheduler)
 
         server.revive()
-        eventually(lambda: is_ready(worker) and is_ready(scheduler), within=90, every=0.2)
+        eventually(lambda: is_ready(worker) and is_ready(scheduler), every=0.2)
 
 
 def is_ready(pod):
@@ -119,7 +119,7 @@ def test_a_mistake_in_the_definitions_keeps_the_new_pod_from_being_ready(install
     broken = {"from": "files", "files": {"pathways/broken/pathway.yaml": "pathway: ["}}
     [worker] = installation("worker", mappings=broken)
     [container] = worker.containers
-    eventually(lambda: not container.is_running(), within=60)
+    eventually(lambda: not container.is_running())
     assert container.process.returncode == 6
     assert "throughline pathways check" in container.output()
 
@@ -127,7 +127,7 @@ def test_a_mistake_in_the_definitions_keeps_the_new_pod_from_being_ready(install
 @pytest.fixture
 def hospital(sandbox):
     """The record with the accountable person in it; what was subscribed to is forgotten again."""
-    with httpx.Client(base_url=sandbox.base_url, trust_env=False, timeout=20) as record:
+    with httpx.Client(base_url=sandbox.base_url, trust_env=False, timeout=PATIENCE) as record:
         record.put("Practitioner/123", json={"resourceType": "Practitioner", "id": "123"}).raise_for_status()
         yield record
         for each in subscriptions(record):
@@ -141,13 +141,13 @@ def subscriptions(record):
 
 def test_the_job_asks_for_notifications_and_doctor_is_content(installation, hospital):
     [job] = installation("subscriptions", publicUrl=NOWHERE)
-    eventually(lambda: not job.containers[0].is_running(), within=60)
+    eventually(lambda: not job.containers[0].is_running())
     assert job.containers[0].process.returncode == 0, job.output()
     assert subscriptions(hospital)
 
     [doctor] = installation("doctor", publicUrl=NOWHERE)
     checked = doctor.containers[0]
-    eventually(lambda: not checked.is_running(), within=60)
+    eventually(lambda: not checked.is_running())
     assert checked.process.returncode == 0, checked.output()
     assert "Redis answers" in checked.output()
 
@@ -173,5 +173,5 @@ def test_the_helm_test_asks_web_whether_it_is_ready(installation):
     asking.described["args"][-1] = f"{web.url()}/readyz"
     asking.kill()
     asking.start()
-    eventually(lambda: not asking.is_running(), within=60)
+    eventually(lambda: not asking.is_running())
     assert (asking.process.returncode, "200 " in asking.output()) == (0, True)

@@ -19,7 +19,7 @@ from tests.faults.site import AFTER_DISCHARGE, KEY, open_site
 from tests.faults.standing import wrong_with
 from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
 from tests.helm.kubelet import RunningPod
-from tests.processes import eventually
+from tests.processes import PATIENCE, eventually
 
 pytestmark = pytest.mark.slow
 BETWEEN_DISCHARGES = 0.25
@@ -54,7 +54,7 @@ class Service:
         """As the preStop pause of the chart does: until nobody sends there any more."""
         with self.lock:
             self.pods.remove(pod)
-        eventually(lambda: not self.in_hand[id(pod)], within=60)
+        eventually(lambda: not self.in_hand[id(pod)])
 
 
 class Hospital(threading.Thread):
@@ -68,7 +68,7 @@ class Hospital(threading.Thread):
         """(Encounter, how the notification was answered)"""
 
     def run(self):
-        with httpx.Client(trust_env=False, timeout=60) as http:
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
             while not self._stop_asked.wait(BETWEEN_DISCHARGES):
                 person, stay = self._site.discharge()
                 self.told.append((stay, self._tell(http, stay, person)))
@@ -98,7 +98,7 @@ class Hospital(threading.Thread):
 
     def stop(self):
         self._stop_asked.set()
-        self.join(120)
+        self.join(2 * PATIENCE)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_roll_out_under_load_loses_nothing_and_does_nothing_twice(site, releas
     hospital = Hospital(site, service)
     hospital.start()
     try:
-        eventually(lambda: site.names("CarePlan"), within=60, every=0.1)  # the old worker is at work
+        eventually(lambda: site.names("CarePlan"), every=0.1)  # the old worker is at work
 
         new = release("new", logLevel="DEBUG")
         ended = {}
@@ -167,11 +167,11 @@ def test_a_roll_out_under_load_loses_nothing_and_does_nothing_twice(site, releas
             ended[component] = old[component].stop()
 
         before = len(hospital.told)
-        eventually(lambda: len(hospital.told) >= before + 3, within=60)  # the new ones alone
+        eventually(lambda: len(hospital.told) >= before + 3)  # the new ones alone
     finally:
         hospital.stop()
     stays = [stay for stay, _ in hospital.told]
-    eventually(lambda: len(site.names("CarePlan")) >= len(stays), within=120, every=0.2)
+    eventually(lambda: len(site.names("CarePlan")) >= len(stays), every=0.2)
     site.settle()
 
     assert Counter(answer for _, answer in hospital.told) == {"200": len(stays)}
