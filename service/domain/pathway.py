@@ -14,7 +14,7 @@ from functools import cached_property
 from service.domain.due import Within, WorkingCalendar
 from service.domain.evidence import Condition, Fact
 from service.domain.follow_up_task import Choice, FollowUpTask
-from service.domain.needs import Needs
+from service.domain.needs import InRecord, Needs, OnLevel, flat
 from service.domain.vocabulary import (
     CapacityId,
     FieldId,
@@ -242,6 +242,17 @@ class Pathway:
     def repeats(self) -> bool:
         """Some stage may be entered again."""
         return any(stage.repeats for stage in self.stages)
+
+
+def begin_by(pathway: Pathway, start: Start) -> Iterator[Condition]:
+    """What a change must fulfil for a start to be looked at: its own condition, or each of those that its rule is made of."""
+    if start.condition is not None:
+        yield start.condition
+    for need in flat(start.rule):
+        levels = pathway.criteria[need.criterion].levels if isinstance(need, OnLevel) else ()
+        for each in (need, *(inside for _, needs in levels for inside in flat(needs))):
+            if isinstance(each, InRecord):
+                yield each.condition
 
 
 def needs_while_enrolled(pathway: Pathway) -> Iterator[Needs]:

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from service.domain.begin import candidates
+from service.domain.alongside import Alongside
+from service.domain.begin import beginnings, candidates
 from service.domain.evidence import Condition, Fact, PersonRecord, Situation
-from service.domain.pathway import Pathway, Start
+from service.domain.pathway import Once, Pathway, Start, begin_by
+from service.domain.versions import Versions
 from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.read import Catalogue, read_person
 from service.fhir.references import identifier_values, mapping
@@ -58,12 +60,15 @@ def population(
 ) -> dict[PathwayId, Coverage]:
     """Coverage of every active pathway over what began within `lookback` before `now`. RecordFailure when it cannot be read."""
     active = [pathway for pathway in pathways if pathway.status == "active"]
-    starts = [start for pathway in active for start in pathway.starts]
     asked = frozenset(
-        kind for start in starts for each in _conditions(start) for kind in (each.kind, *each.looks_at)
+        kind
+        for pathway in active
+        for start in pathway.starts
+        for each in _conditions(pathway, start)
+        for kind in (each.kind, *each.looks_at)
     )
-    count = _Count(record, catalogue, now, now - lookback, asked)
-    for kind in sorted({start.condition.kind for start in starts}):
+    count = _Count(record, catalogue, now, now - lookback, asked, active)
+    for kind in sorted({each.kind for p in active for start in p.starts for each in begin_by(p, start)}):
         count.read(kind)
     return {pathway.id: count.coverage(pathway) for pathway in active}
 
@@ -72,9 +77,16 @@ class _Count:
     """One count; holds what was read for all pathways."""
 
     def __init__(
-        self, record: FhirRecord, catalogue: Catalogue, now: datetime, since: datetime, asked: frozenset[str]
+        self,
+        record: FhirRecord,
+        catalogue: Catalogue,
+        now: datetime,
+        since: datetime,
+        asked: frozenset[str],
+        active: Sequence[Pathway],
     ) -> None:
         """`asked`: every type that any start asks about."""
+        self._active = active
         self._record, self._catalogue, self._now, self._since = record, catalogue, now, since
         self._asked = asked
         self._about: dict[Reference, dict[str, Resource]] = {}
@@ -144,9 +156,11 @@ class _Count:
             everything = [each for found in self._record.search_all(searches) for each in found]
             self._read[person] = self._seen([*everything, *self._about[person].values()], person)
         record = self._read[person]
-        if record.deceased_at is not None:
-            return set()
-        return {candidate.identifier for candidate in candidates(pathway, record, self._now)}
+        others = Alongside(
+            pathways=Versions(self._active), enrolments=record.enrolments, follow_ups=record.follow_ups
+        )
+        begun = beginnings(self._active, record, self._now, others)
+        return {enrolment.identifier for enrolment in begun if enrolment.pathway == pathway.id}
 
     def _seen(self, resources: Iterable[Resource], person: Reference) -> PersonRecord:
         return read_person(resources, person=person, catalogue=self._catalogue, now=self._now)
@@ -165,19 +179,19 @@ def _relaxed(pathway: Pathway) -> Pathway:
     starts = tuple(
         replace(start, unless=(), also=(), condition=_alone(start.condition)) for start in pathway.starts
     )
-    return replace(pathway, starts=starts)
+    return replace(pathway, starts=starts, once=Once.ANCHOR)
 
 
-def _alone(condition: Condition) -> Condition:
-    return replace(condition, holds=_holds_perhaps) if condition.looks_at else condition
+def _alone(condition: Condition | None) -> Condition | None:
+    return replace(condition, holds=_holds_perhaps) if condition and condition.looks_at else condition
 
 
 def _holds_perhaps(_fact: Fact, _situation: Situation) -> bool:
     return True
 
 
-def _conditions(start: Start) -> Iterator[Condition]:
-    yield start.condition
+def _conditions(pathway: Pathway, start: Start) -> Iterator[Condition]:
+    yield from begin_by(pathway, start)
     yield from start.unless
     yield from start.also
     if start.clock_of is not None:
