@@ -100,7 +100,7 @@ class Search:
 
 
 class FhirRecord(Protocol):
-    """A FHIR R4 server, the only store of truth. Every method may raise RecordFailure subclasses."""
+    """The only store of truth, a FHIR server, in R4 shapes. Every method may raise RecordFailure subclasses."""
 
     @property
     def capabilities(self) -> Capabilities: ...

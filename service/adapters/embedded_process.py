@@ -20,8 +20,8 @@ from typing import Self
 from service.adapters.uninterrupted import uninterrupted
 
 LOOPBACK = "127.0.0.1"
-START_WITHIN = 30.0
-"""Seconds until a server that has not answered counts as failed."""
+START_WITHIN = 60.0
+"""Seconds until a server that has not answered counts as failed; one whose process has ended does so at once."""
 STOP_WITHIN = 5.0
 """Seconds between asking a server to stop and killing it."""
 
@@ -98,7 +98,11 @@ class EmbeddedServer(ABC):
             self._port = port
             self._remember(self._process.pid, port)
             atexit.register(self._stop_if_owner, os.getpid())
-        self._wait_until_ready()
+        try:
+            self._wait_until_ready()
+        except BaseException:  # an interrupt too: whoever was not given the server could not stop it
+            self.kill()
+            raise
         return self
 
     def stop(self) -> None:
@@ -152,7 +156,6 @@ class EmbeddedServer(ABC):
             if self._is_ours(port):
                 return
             time.sleep(0.05)
-        self.kill()
         raise EmbeddedServerFailed(
             f"The {self.name} did not start on port {port} of {LOOPBACK}. Read {self.log_path};"
             " if the port is taken, choose another one."

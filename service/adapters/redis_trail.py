@@ -5,7 +5,7 @@ Gone by itself after an hour, and only for whoever looks at traces: losing all o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -25,9 +25,9 @@ class RedisTrail:
         self._client: Any = client
         self._keys = keys
 
-    def note(self, traces: Mapping[Reference, str]) -> None:
+    def note(self, people: Iterable[Reference], traceparent: str) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        for person, traceparent in traces.items():
+        for person in people:
             pipeline.set(self._keys.trace(person), traceparent, px=KEPT_FOR, nx=True)
         with told():
             pipeline.execute()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import redis
+import redis.asyncio
 
 from service.adapters.redis_connection import Keys, told
 
@@ -22,14 +24,24 @@ class RedisWatermarks:
             mark = self._client.hget(self._key, name)
         return None if mark is None else mark.decode()
 
-    def several(self, names: Sequence[str]) -> dict[str, str]:
-        """Those of these marks that there are."""
-        if not names:
-            return {}
-        with told():
-            marks = self._client.hmget(self._key, list(names))
-        return {name: mark.decode() for name, mark in zip(names, marks, strict=True) if mark is not None}
-
     def set(self, name: str, value: str) -> None:
         with told():
             self._client.hset(self._key, name, value)
+
+
+class AsyncWatermarks:
+    """Reads marks for a process that must not wait in a thread."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, keys: Keys, *, within: timedelta = timedelta(seconds=1)
+    ) -> None:
+        self._client: Any = client
+        self._key = keys.watermarks
+        self._within = within.total_seconds()
+
+    async def get(self, name: str) -> str | None:
+        """InboxUnavailable when Redis does not say."""
+        with told():
+            async with asyncio.timeout(self._within):
+                mark = await self._client.hget(self._key, name)
+        return None if mark is None else mark.decode()

@@ -13,7 +13,7 @@ from service.app.exits import MEANING, Exit
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
-    from service.app.commands import keys, operate, pathways, run
+    from service.app.commands import keys, operate, pathways, replaying, run, subscriptions
 
     cli = typer.Typer(
         name="throughline",
@@ -30,14 +30,16 @@ def make_cli() -> typer.Typer:
         run.web,
         run.worker,
         run.scheduler,
+        run.redis,
         run.demo,
         operate.doctor,
         operate.reconcile,
         operate.measures,
+        replaying.replay,
     ):
         cli.command()(command)
     cli.add_typer(pathways.pathways, name="pathways")
-    cli.add_typer(operate.subscriptions, name="subscriptions")
+    cli.add_typer(subscriptions.subscriptions, name="subscriptions")
     cli.add_typer(operate.dead_letters, name="dead-letters")
     cli.add_typer(keys.keys, name="keys")
     return cli

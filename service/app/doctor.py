@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.token_request import TokenRequest
+from service.adapters.redis_connection import connect
+from service.app.chart_values import in_the_chart
 from service.app.doctor_access import access_settings, token_trial
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
 from service.app.findings import Finding, Outcome
@@ -35,7 +37,10 @@ class Examined:
     library: Callable[[], Library]
     searches: Callable[[Library], Sequence[Search]]
     """Every kind of search that a reconcile sends, about nobody."""
-    subscriptions: Callable[[], Iterable[tuple[bool, str]]]
+    subscriptions: Callable[[], Iterable[Finding]]
+    """Whether the server tells what it should."""
+    coverage: Callable[[], Iterable[Finding]]
+    """How many of those who should be on a pathway are."""
     parked: Callable[[], int]
     """How much work waits for a person."""
     now: Callable[[], datetime]
@@ -64,6 +69,7 @@ def examine(about: Examined) -> Iterator[Finding]:
     yield from reading(about.client, about.searches(library), about.settings)
     yield from clock(about.client, about.settings, about.now)
     yield from _subscriptions(about.subscriptions)
+    yield from about.coverage()
 
 
 def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
@@ -82,7 +88,7 @@ def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
             about="settings",
             outcome=outcome,
             sentence=f"{variable(name)} is not set: {without}",
-            remedy=_REMEDY[name],
+            remedy=f"{_REMEDY[name]} {in_the_chart(name)}",
         )
 
 
@@ -108,9 +114,7 @@ def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
     if settings.redis_url is None:
         return
     # redis-py types its answers as sync-or-async unions; Any keeps the casts away.
-    server: Any = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3
-    )
+    server: Any = connect(settings.redis_url.get_secret_value(), wait=timedelta(seconds=3))
     try:
         server.ping()
         version = server.info("server").get("redis_version", "unknown")
@@ -118,13 +122,15 @@ def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
             about="Redis", outcome=Outcome.GOOD, sentence=f"Redis answers (protocol version {version})."
         )
         yield from _persistence(server)
+        yield from _eviction(server)
         yield from _waiting(parked())
     except (redis.RedisError, InboxUnavailable, OSError) as failure:
         yield Finding(
             about="Redis",
             outcome=Outcome.BAD,
             sentence=f"Redis does not answer ({type(failure).__name__}).",
-            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it.",
+            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it."
+            f" {in_the_chart('redis_url')}",
         )
     finally:
         server.close()
@@ -150,6 +156,20 @@ def _persistence(server: Any) -> Iterator[Finding]:
         )
 
 
+def _eviction(server: Any) -> Iterator[Finding]:
+    try:
+        policy = server.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+    except redis.RedisError:
+        return  # who may not ask about the append-only file has been told already
+    if policy != "noeviction":
+        yield Finding(
+            about="Redis",
+            outcome=Outcome.CARE,
+            sentence=f"Redis throws keys away when its memory is full (maxmemory-policy {policy}): notifications in hand among them.",
+            remedy="Set `maxmemory-policy noeviction`, so that it refuses instead and the sender sends again.",
+        )
+
+
 def _waiting(parked: int) -> Iterator[Finding]:
     if parked:
         yield Finding(
@@ -170,23 +190,15 @@ def _mappings(loaded: Library) -> Iterator[Finding]:
             sentence=f"{len(found)} error(s) in the mappings folder; the pathways that can be used are: {names}.",
             remedy="`throughline pathways check` shows every one with file, line and what to write instead."
             if found
-            else f"Set {variable('mappings_dir')} to the folder that holds pathways/.",
+            else f"Set {variable('mappings_dir')} to the folder that holds pathways/. {in_the_chart('mappings_dir')}",
         )
     else:
         yield Finding(about="pathways", outcome=Outcome.GOOD, sentence=f"Pathways in use: {names}.")
 
 
-def _subscriptions(status: Callable[[], Iterable[tuple[bool, str]]]) -> Iterator[Finding]:
+def _subscriptions(found: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
-        for good, sentence in status():
-            yield Finding(
-                about="subscriptions",
-                outcome=Outcome.GOOD if good else Outcome.CARE,
-                sentence=sentence,
-                remedy=""
-                if good
-                else "`throughline subscriptions apply` asks the server for what is missing.",
-            )
+        yield from found()
     except RecordFailure as failure:
         yield Finding(
             about="subscriptions",

@@ -1,50 +1,44 @@
-"""Whether a process still goes round: a beat from its own loop, seen at /livez and as the age of a file.
+"""How a process that has no web of its own shows that it lives, and whether it can do its job: a file, and /livez.
 
-Not whether all is well: a dependency that is away is no reason to be restarted, and is told by readiness.
+Beaten every few seconds by the very loop that works: one that hangs stops beating. What the file says is `ready`, or what
+is waited for; a process that waits for Redis lives, and starting it anew would not bring Redis back.
 """
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-EVERY = timedelta(seconds=5)
+READY = "ready"
+WAITING = "waiting for Redis"
 LIMIT = timedelta(seconds=60)
 """Without a beat for so long, a process hangs."""
+RETRYING = "celery.worker.consumer.consumer"
+"""Celery says here that it tries to connect again, every few seconds; while it does, its timers stand still."""
 
 
 class Heartbeat:
-    """Beaten by a loop; `wait` excuses it while it does nothing but try to reach Redis."""
+    """Touches no file without a path, so that nobody has to ask whether one was set."""
 
     def __init__(
         self,
-        file: Path | None = None,
+        path: Path | None = None,
         *,
         limit: timedelta = LIMIT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`file` is touched with each beat."""
-        self._file, self._limit, self._monotonic = file, limit, monotonic
+        self.path = path
+        self._limit, self._monotonic = limit, monotonic
         self._beaten_at = monotonic()
-        self._waiting = threading.Event()
-        self._over = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def beat(self) -> None:
-        """The loop has gone round."""
-        self._waiting.clear()
-        self._touch()
+    def is_ready(self) -> None:
+        self._say(READY)
 
-    def wait(self) -> None:
-        """From now until the next beat the process waits for a dependency, with limits of its own on each try."""
-        self._waiting.set()
-        self._touch()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._beat_while_waiting, name="heartbeat", daemon=True)
-            self._thread.start()
+    def waits(self) -> None:
+        self._say(WAITING)
 
     def age(self) -> timedelta:
         """Since the last beat."""
@@ -53,16 +47,18 @@ class Heartbeat:
     def is_alive(self) -> bool:
         return self.age() < self._limit
 
-    def stop(self) -> None:
-        """No more beats while waiting; for an orderly end."""
-        self._over.set()
-
-    def _touch(self) -> None:
+    def _say(self, state: str) -> None:
         self._beaten_at = self._monotonic()
-        if self._file is not None:
-            self._file.touch()
+        if self.path is not None:
+            self.path.write_text(f"{state}\n", encoding="utf-8")
 
-    def _beat_while_waiting(self) -> None:
-        while not self._over.wait(EVERY.total_seconds()):
-            if self._waiting.is_set():
-                self._touch()
+
+class BeatWhileRetrying(logging.Handler):
+    """Turns Celery's complaints about a lost connection into heartbeats that say so."""
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        super().__init__(level=logging.ERROR)
+        self._heartbeat = heartbeat
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002  (that there was one is enough)
+        self._heartbeat.waits()

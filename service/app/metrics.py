@@ -14,7 +14,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.domain.tally import Tally
-from service.flow.reconcile import Reconciled
 from service.ports import Claim
 
 QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -64,6 +63,10 @@ class WorkMetrics:
         self.stale = counter(
             "stale_claims", "Messages about a person whom somebody else has taken meanwhile."
         )
+        self.recovered = counter("recovered_events", "Lost events that the server told again when asked.")
+        self.missed = counter(
+            "population_missed", "What a count found to have no enrolment, each time it did."
+        )
         self.caught_up = counter("catch_ups", "Catch-ups, by how they ended.", "outcome")
         self.caught_up_at = Gauge(
             "throughline_catch_up_timestamp_seconds",
@@ -79,20 +82,6 @@ class WorkMetrics:
         """Work on a person begins; how late is known unless it is another try."""
         if claim.due_at is not None:
             self.lateness.observe(max(0.0, (now - claim.due_at).total_seconds()))
-
-    def looked(self, done: Reconciled) -> None:
-        """One look is over."""
-        for decision in done.decisions:
-            pathway = decision.enrolment.pathway
-            self.decisions.labels(pathway, "settled" if decision.is_settled else "wrote").inc()
-            for follow_up in decision.open:
-                self.opened.labels(pathway, follow_up.owner_found_by).inc()
-            for escalation in decision.escalations:
-                if escalation.reference is None:
-                    self.escalations.labels(pathway, escalation.cause.value).inc()
-            if decision.rungs:
-                self.rungs.labels(pathway).inc(len(decision.rungs))
-        self.writes.inc(done.writes)
 
 
 class StateMetrics:
@@ -113,12 +102,18 @@ class StateMetrics:
         self.unowned_oldest = gauge(
             "unowned_oldest_seconds", "How long the longest unowned follow-up has been so; 0 when none is."
         )
-        self.coverage = gauge(
-            "coverage_ratio", "Share of open follow-ups whose role a named person holds; 1 when none is open."
+        self.owned = gauge(
+            "owned_ratio", "Share of open follow-ups whose role a named person holds; 1 when none is open."
         )
-        self.silent = gauge(
-            "subscription_silent_seconds", "Since when nothing came for a subscription.", "subscription"
+        self.heard = gauge(
+            "subscription_heard", "1: the subscription tells what it should; 0: it does not.", "subscription"
         )
+        self.canary_lost = gauge("canary_lost", "1: the canary's notification has not come back.")
+        self.canary_seconds = gauge("canary_seconds", "How long the canary's notification took last time.")
+        self.expected = gauge(
+            "coverage_expected", "What should have begun an enrolment in the window.", "pathway"
+        )
+        self.enrolled = gauge("coverage_enrolled", "What of it has its enrolment.", "pathway")
         self._standing = _Standing()
         registry.register(self._standing)
 
@@ -129,7 +124,7 @@ class StateMetrics:
         self.unowned_oldest.set(max(0.0, waited))
         open_ones = sum(n for name, n in numbers.items() if name.startswith(f"{FOLLOW_UPS}|"))
         unowned = sum(n for name, n in numbers.items() if name.startswith(f"{UNOWNED}|"))
-        self.coverage.set(1.0 if open_ones <= 0 else min(1.0, max(0.0, 1.0 - unowned / open_ones)))
+        self.owned.set(1.0 if open_ones <= 0 else min(1.0, max(0.0, 1.0 - unowned / open_ones)))
 
 
 ENROLMENTS, FOLLOW_UPS, UNOWNED, ESCALATIONS = "enrolments", "follow-ups", "unowned", "escalations"

@@ -6,7 +6,7 @@ Span names and attributes are methods, types, statuses and names from configurat
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -208,7 +208,7 @@ def tallying(
 class KeepsTrail(Protocol):
     """Carries a trace from whoever wakes a person to whoever works on them."""
 
-    def note(self, traces: Mapping[Reference, str]) -> None: ...
+    def note(self, people: Iterable[Reference], traceparent: str) -> None: ...
 
     def take(self, person: Reference) -> str: ...
 
@@ -221,4 +221,8 @@ def followed(tracing: Tracing, trail: KeepsTrail) -> dict[str, Any]:
     def around(person: Reference) -> AbstractContextManager[object]:
         return tracing.span("reconcile", parent=trail.take(person))
 
-    return {"trail": trail.note, "around": around}
+    def follows(people: Iterable[Reference], headers: Mapping[str, str]) -> None:
+        if TRACEPARENT in headers:
+            trail.note(people, headers[TRACEPARENT])
+
+    return {"trail": follows, "around": around}

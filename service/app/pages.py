@@ -13,7 +13,6 @@ from threading import Lock
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from service.adapters.fhir.watching import unwatched
 from service.app.observing import Observation
 from service.app.overview import RESPONSE, Enrolled, Overview, page
 from service.app.settings import Settings
@@ -49,8 +48,7 @@ class _Reading:
 
     def __init__(self, settings: Settings, monotonic: Callable[[], float], seen: Observation | None) -> None:
         self._settings, self._monotonic = settings, monotonic
-        self._access = seen.access if seen else None
-        self._watch = seen.watch if seen else unwatched
+        self._seen = seen
         self._lock, self._read_at, self._last = Lock(), float("-inf"), Overview()
 
     def overview(self) -> Overview:
@@ -62,9 +60,7 @@ class _Reading:
 
     def _look(self) -> Overview:
         try:
-            with open_record(
-                self._settings, reading_only=True, access=self._access, watch=self._watch
-            ) as record:
+            with open_record(self._settings, reading_only=True, seen=self._seen) as record:
                 return read_overview(record)
         except RecordFailure as failure:
             return Overview(problem=f"The record cannot be read now. {failure}")

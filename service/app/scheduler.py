@@ -9,9 +9,8 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
@@ -20,20 +19,19 @@ from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_inbox import RedisInbox
 from service.adapters.redis_tallies import RedisTallies
-from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.heartbeat import Heartbeat
 from service.app.metrics import StateMetrics, about_this_build
 from service.app.operations_port import Dependency, Operations, serving
+from service.app.published import publish
 from service.app.settings import Settings, load_settings
-from service.app.subscription_files import SubscriptionsProblem, read_subscriptions
 from service.app.telemetry import log_to
 from service.app.wiring import open_queue
-from service.fhir.subscription_marks import heard_mark
-from service.fhir.times import parse_time
-from service.flow.catch_up import MARK
+from service.fhir.event_gaps import gaps_are_due
+from service.fhir.subscription_marks import GAPS
+from service.flow.catch_up import FAILED, MARK
 from service.flow.sweep import sweep
-from service.ports import Clock, InboxUnavailable
+from service.ports import Clock, InboxUnavailable, Watermarks
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +40,8 @@ LONGEST_PAUSE = timedelta(seconds=5)
 """Between two looks while Redis does not answer."""
 LIMIT = 1000
 REBUILD_EVERY = timedelta(seconds=5)
-"""How often a rebuild is asked for while the mark is missing, e.g. because the record does not answer."""
+"""How often a rebuild is asked for while the mark is missing, and a catch-up while the last one failed, e.g. because the
+record does not answer: what was missed is read as soon as it is back."""
 
 
 @dataclass(kw_only=True)
@@ -53,13 +52,12 @@ class Scheduler:
     inbox: RedisInbox
     doorbell: RedisDoorbell
     dead_letters: RedisDeadLetters
-    watermarks: RedisWatermarks
+    watermarks: Watermarks
     clock: Clock
+    tallies: RedisTallies
     metrics: StateMetrics
     catch_up_every: timedelta
-    heartbeat: Heartbeat
-    tallies: RedisTallies
-    subscriptions: Sequence[str] = ()
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     _pause: timedelta = LOOK_EVERY
     _has_started: bool = field(default=False, init=False)
 
@@ -70,17 +68,19 @@ class Scheduler:
 
     def look(self) -> timedelta:
         """One step; how long to wait before the next. Says once that Redis does not answer, and once that it does."""
-        self.heartbeat.beat()  # going round is being alive, also while Redis is away
         try:
             self.step()
         except InboxUnavailable:
+            self._has_started = False  # what was missed meanwhile is read at once when it answers again
             if self._pause == LOOK_EVERY:
                 log.warning("Redis does not answer; looking again until it does")
+            self.heartbeat.waits()
             self._pause = min(LONGEST_PAUSE, self._pause * 2)
             return self._pause
         if self._pause != LOOK_EVERY:
             log.warning("Redis answers again")
             self._pause = LOOK_EVERY
+        self.heartbeat.is_ready()
         return LOOK_EVERY
 
     def step(self) -> None:
@@ -88,12 +88,12 @@ class Scheduler:
         now = self.clock.now()
         self.metrics.claimed.inc(sweep(self.index, self.doorbell, now, LIMIT))
         waiting = self.inbox.size()
-        if waiting:
+        if waiting or gaps_are_due(self.watermarks.get(GAPS), now):
             self.doorbell.inbox_has_mail()
-        if self.watermarks.get(MARK) is None:
-            self.doorbell.catch_up_is_due(every=REBUILD_EVERY)
-        elif not self._has_started:
+        if not self._has_started and self.watermarks.get(MARK) is not None:
             self.doorbell.catch_up_is_due()
+        elif self.watermarks.get(MARK) is None or self.watermarks.get(FAILED):
+            self.doorbell.catch_up_is_due(every=REBUILD_EVERY)
         else:
             self.doorbell.catch_up_is_due(every=self.catch_up_every)
         self._has_started = True
@@ -107,11 +107,7 @@ class Scheduler:
         self.metrics.behind.set(self.index.behind(now).total_seconds())
         totals = self.tallies.totals()
         self.metrics.stand(totals.numbers, totals.unowned_since, now)
-        marks = self.watermarks.several([heard_mark(name) for name in self.subscriptions])
-        for name in self.subscriptions:
-            heard_at = parse_time(marks.get(heard_mark(name)), now.tzinfo or UTC)
-            if heard_at is not None:
-                self.metrics.silent.labels(name).set(max(0.0, (now - heard_at).total_seconds()))
+        publish(self.watermarks, self.metrics)
 
 
 def run_scheduler(settings: Settings) -> int:
@@ -120,9 +116,8 @@ def run_scheduler(settings: Settings) -> int:
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
-    registry = CollectorRegistry()
+    registry, heartbeat = CollectorRegistry(), Heartbeat(settings.heartbeat_file)
     about_this_build(registry, version=version("throughline"), role="scheduler")
-    heartbeat = Heartbeat(settings.heartbeat_file)
     with open_queue(settings) as queue:
         scheduler = Scheduler(
             index=queue.index,
@@ -131,11 +126,10 @@ def run_scheduler(settings: Settings) -> int:
             dead_letters=queue.dead_letters,
             watermarks=queue.watermarks,
             clock=queue.clock,
+            tallies=queue.tallies,
             metrics=StateMetrics(registry),
             catch_up_every=timedelta(seconds=settings.catch_up_seconds),
             heartbeat=heartbeat,
-            tallies=queue.tallies,
-            subscriptions=_names(settings),
         )
         operations = Operations(
             registry=registry,
@@ -145,17 +139,6 @@ def run_scheduler(settings: Settings) -> int:
         with serving(operations, settings.host, settings.metrics_port):
             scheduler.run(stop)
     return 0
-
-
-def _names(settings: Settings) -> list[str]:
-    """For metrics only, so a folder that cannot be used keeps nobody's follow-up waiting: `web` refuses to start on it."""
-    try:
-        return [each.name for each in read_subscriptions(settings.subscriptions)]
-    except SubscriptionsProblem:
-        log.warning(
-            "the subscriptions folder cannot be used, so metrics do not show how long they are silent"
-        )
-        return []
 
 
 if __name__ == "__main__":

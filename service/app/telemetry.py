@@ -17,9 +17,12 @@ from service.adapters.tracing import ids_here
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 OURS = "service"
-CONNECTION_TROUBLE = frozenset(
-    {"celery.worker.consumer.consumer", "kombu.connection", "celery.backends.redis"}
-)
+CONNECTION_IS_BACK = "celery.worker.consumer.connection"
+CONNECTION_IS_LOST = {
+    "celery.worker.consumer.consumer": ("consumer: Connection to broker lost", "consumer: Cannot connect"),
+    "celery.worker.request": ("Couldn't ack", "Couldn't reject"),
+}
+"""How the lines begin in which a logger of Celery complains about Redis: with each try, and for each message in hand."""
 
 
 class JsonLines(logging.Formatter):
@@ -66,27 +69,29 @@ def _said(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class OncePerTrouble(logging.Filter):
-    """Lets a library's complaint about a lost connection through once, in plain words, until something else is said."""
+    """Lets Celery's complaints about a lost connection through once, in plain words, and once that it is back."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: set[str] = set()
+        self._is_lost = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name not in CONNECTION_TROUBLE:
-            return True
-        if record.levelno < logging.WARNING:
-            self._told.discard(record.name)
-            return False
-        if record.name in self._told:
-            return False
-        self._told.add(record.name)
-        record.msg, record.args, record.exc_info = (
-            "Redis does not answer; trying again until it does",
-            (),
-            None,
-        )
+        was_lost = self._is_lost
+        if record.name == CONNECTION_IS_BACK and record.levelno < logging.WARNING:
+            self._is_lost = False
+            _say_instead(record, "Redis answers again")
+            return was_lost
+        complaints = CONNECTION_IS_LOST.get(record.name)
+        if complaints is not None and record.getMessage().startswith(complaints):
+            self._is_lost = True
+            _say_instead(record, "Redis does not answer; trying again until it does")
+            return not was_lost
         return True
+
+
+def _say_instead(record: logging.LogRecord, plain: str) -> None:
+    record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    record.msg, record.args, record.exc_info = plain, (), None
 
 
 def fault_of(kind: type[BaseException], trace: TracebackType | None) -> dict[str, str]:
@@ -114,7 +119,7 @@ def log_to(stream: TextIO, *, role: str, level: str, form: str = "json") -> None
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(OURS).setLevel(level)
-    logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.INFO)  # says when all is well again
+    logging.getLogger(CONNECTION_IS_BACK).setLevel(logging.INFO)
     logging.captureWarnings(True)
     # Advice of libraries to developers, not to operators; and not one line each.
     logging.getLogger("py.warnings").setLevel(logging.ERROR)

@@ -17,7 +17,7 @@ from service.app.web_errors import tell_errors_as_fhir
 from service.app.web_headers import SecurityHeaders
 from service.app.web_metrics import NotificationMetrics
 from service.app.web_notifications import Bell, Intake, add_notification_routes
-from service.app.web_operations import Check, operation_routes
+from service.app.web_operations import Check, Details, operation_routes
 from service.flow.receive import AsyncInbox, Limits, Watch
 
 __all__ = ["Check", "create_app", "server_options"]
@@ -34,6 +34,7 @@ def create_app(
     checks: Sequence[Check] = (),
     ring: Callable[[], None] | None = None,
     routers: Sequence[APIRouter] = (),
+    details: Details | None = None,
     lifespan: Lifespan | None = None,
     version: str = "0",
     tracing: Tracing | None = None,
@@ -62,7 +63,7 @@ def create_app(
         watches=watches, inbox=inbox, limits=limits, metrics=metrics, bell=bell, tracing=tracing or Tracing()
     )
     add_notification_routes(app, intake)
-    app.include_router(operation_routes(registry, checks))
+    app.include_router(operation_routes(registry, checks, details))
     for router in routers:
         app.include_router(router)
     return app

@@ -48,14 +48,14 @@ def run_web(settings: Settings) -> int:
     return 0 if server.started else 1
 
 
-def web_app(settings: Settings, seen: Observation) -> FastAPI:
+def web_app(settings: Settings, seen: Observation | None = None) -> FastAPI:
     """The ASGI application with everything it needs."""
-    wanted = read_subscriptions(settings.subscriptions)
+    wanted = read_subscriptions(settings.subscriptions, settings.fhir_server)
     return make_web(
         settings,
         watches=watches(wanted, installation_keys(settings)),
         routers=[pages(settings, seen=seen), key_routes(published_keys(settings))],
-        checks=[record_check(settings, access=seen.access)],
+        checks=[record_check(settings, access=seen.access if seen else None)],
         seen=seen,
     )
 

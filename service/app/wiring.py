@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -22,11 +22,14 @@ from prometheus_client import CollectorRegistry
 from service.adapters.clocks import FileClock, SystemClock
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.client import Limits as HttpLimits
+from service.adapters.fhir.history import HttpRecordHistory
 from service.adapters.fhir.pacing import Pace
 from service.adapters.fhir.probe import CAREFUL
 from service.adapters.fhir.retry import Backoff
+from service.adapters.fhir.subscription_server import HttpSubscriptionServer
 from service.adapters.fhir.watching import Watcher, unwatched
 from service.adapters.fhir_http import HttpFhirRecord
+from service.adapters.fhir_versions import VersionNeutralRecord, server_version
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
@@ -34,19 +37,21 @@ from service.adapters.redis_echoes import RedisEchoes
 from service.adapters.redis_inbox import AsyncInbox, RedisInbox, Taken
 from service.adapters.redis_tallies import RedisTallies
 from service.adapters.redis_trail import RedisTrail
-from service.adapters.redis_watermarks import RedisWatermarks
+from service.adapters.redis_watermarks import AsyncWatermarks, RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.celery_app import make_celery
-from service.app.metrics import WorkMetrics
-from service.app.observing import Observation, followed, on_taken, open_observation, tallying
-from service.app.practice import begins, practice_of, role_codes
+from service.app.listening_report import as_details, listening
+from service.app.observing import Observation
+from service.app.practice import practice_of, role_codes
 from service.app.probed_record import ProbedRecord
 from service.app.record_access import RecordAccess, record_access
 from service.app.settings import Settings
 from service.app.web import Check, create_app
-from service.app.work import Work
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
+from service.fhir.record_history import RecordHistory
+from service.fhir.subscription_marks import LISTENING
+from service.fhir.subscription_server import SubscriptionServer
 from service.flow.directory import KeptDirectory
 from service.flow.receive import Limits, Watch
 from service.flow.reconcile import Practice
@@ -108,60 +113,50 @@ def open_queue(settings: Settings, *, taken: Taken = takes_no_note) -> Iterator[
             celery.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordServer:
+    """Everything that one FHIR server is asked, over one client."""
+
+    record: FhirRecord
+    history: RecordHistory
+    subscriptions: SubscriptionServer
+
+
 @contextmanager
-def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[tuple[Work, Celery]]:
-    """A worker's jobs over the real record and the real queue. MappingsProblem when the pathways cannot be used."""
-    with ExitStack() as stack:
-        seen = seen or stack.enter_context(open_observation(settings, role="worker"))
-        metrics = WorkMetrics(seen.registry)
-        queue = stack.enter_context(open_queue(settings, taken=on_taken(metrics, seen.tracing)))
-        library = read_library(settings, today=queue.clock.now().date())
-        record = stack.enter_context(
-            open_record(settings, access=seen.access, watch=seen.watch, pace=seen.pace)
+def open_server(
+    settings: Settings, *, reading_only: bool = False, below: str = "", seen: Observation | None = None
+) -> Iterator[RecordServer]:
+    """The record server; what it can do is tried at the first use, unless nothing will be written.
+
+    `below`: a path below its base address, where some servers keep their Subscriptions. `seen` looks on, and brings the
+    access that all clients of a process share.
+    """
+    access, watch = (seen.access, seen.watch) if seen else (None, unwatched)
+    client = make_client(settings, below=below, access=access, watch=watch, pace=seen.pace if seen else None)
+    try:
+        record = HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
+        yield RecordServer(
+            record=VersionNeutralRecord(record, server_version(client)),
+            history=HttpRecordHistory(client),
+            subscriptions=HttpSubscriptionServer(client),
         )
-        practice = make_practice(settings, library)
-        yield (
-            Work(
-                inbox=queue.inbox,
-                index=queue.index,
-                record=record,
-                dead_letters=queue.dead_letters,
-                watermarks=queue.watermarks,
-                echoes=queue.echoes,
-                doorbell=queue.doorbell,
-                clock=queue.clock,
-                practice=practice,
-                begins=begins(library),
-                directory=make_directory(settings, record, library).people,
-                metrics=metrics,
-                monotonic=time.monotonic,
-                tallied=tallying(queue.tallies, metrics, practice, queue.clock),
-                **followed(seen.tracing, queue.trail),
-            ),
-            queue.celery,
-        )
+    finally:
+        client.close()
 
 
 @contextmanager
 def open_record(
-    settings: Settings,
-    *,
-    reading_only: bool = False,
-    access: RecordAccess | None = None,
-    watch: Watcher = unwatched,
-    pace: Pace | None = None,
+    settings: Settings, *, reading_only: bool = False, seen: Observation | None = None
 ) -> Iterator[FhirRecord]:
-    """The record server; what it can do is tried at the first use, unless nothing will be written."""
-    client = make_client(settings, access=access, watch=watch, pace=pace)
-    try:
-        yield HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
-    finally:
-        client.close()
+    """The record server as nothing but the record."""
+    with open_server(settings, reading_only=reading_only, seen=seen) as server:
+        yield server.record
 
 
 def make_client(
     settings: Settings,
     *,
+    below: str = "",
     access: RecordAccess | None = None,
     watch: Watcher = unwatched,
     pace: Pace | None = None,
@@ -171,14 +166,9 @@ def make_client(
     # A call that gives up well before the lease ends leaves its worker time to give the person back properly.
     patience = Backoff(patience=max(2.0, settings.lease_seconds / 3))
     limits = HttpLimits(answer=settings.fhir_timeout_seconds)
+    base_url = settings.need("fhir_base_url") + (f"/{below.strip('/')}" if below else "")
     return FhirClient(
-        settings.need("fhir_base_url"),
-        auth=access.auth,
-        tls=access.tls,
-        limits=limits,
-        backoff=patience,
-        pace=pace,
-        watch=watch,
+        base_url, auth=access.auth, tls=access.tls, limits=limits, backoff=patience, pace=pace, watch=watch
     )
 
 
@@ -243,6 +233,7 @@ def make_web(
     client = connect_async(settings.need("redis_url"))
     ringing = connect(settings.need("redis_url"), wait=timedelta(seconds=2))
     celery = make_celery(settings)
+    marks = AsyncWatermarks(client, keys)
     inbox = AsyncInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
 
     @asynccontextmanager
@@ -257,6 +248,9 @@ def make_web(
     async def answers() -> Any:
         return await inbox.size()
 
+    async def hears() -> dict[str, Any]:
+        return as_details(listening(await marks.get(LISTENING)))
+
     return create_app(
         watches=watches,
         inbox=inbox,
@@ -265,6 +259,7 @@ def make_web(
         tracing=seen.tracing if seen else None,
         checks=[Check(name="inbox", probe=answers), *checks],
         routers=routers,
+        details={"listening": hears},
         lifespan=lifespan,
         version=version("throughline"),
     )

@@ -11,16 +11,18 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 
 from service.app.catching_up import CatchingUp
+from service.app.counting import count
 from service.app.later import (
-    BROKEN,
     LONGEST_PAUSE,
     PARKED_AGAIN_AFTER,
     letter_about,
     letter_id,
     no_later_than,
     pause_after,
+    why_to_park,
 )
 from service.app.metrics import labels_of
 from service.app.telemetry import fault_of
@@ -28,7 +30,7 @@ from service.domain.evidence import PersonRecord
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
 from service.flow.reconcile import Reconciled, reconcile
-from service.flow.take_in import Trail, follows_nothing, take_in
+from service.flow.take_in import Events, Trail, take_in
 from service.ports import (
     Claim,
     DeadLetters,
@@ -45,14 +47,11 @@ log = logging.getLogger(__name__)
 
 REFUSED_TRIES = 3
 FAULT_TRIES = 5
-LOOKS = 3
+LOOKS = 4
 """Most looks in a row; two are normal (write, then see that all is as it should be), more while others write too."""
 AT_ONCE = 200  # notifications taken in one round
 DRAIN_FOR = timedelta(seconds=20)
 """How long one message may drain the inbox before it lets others have the thread."""
-
-
-Tallied = Callable[[Reference, PersonRecord], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +63,12 @@ class Work(CatchingUp):
     echoes: Echoes
     directory: Callable[[], Sequence[Resource]]
     monotonic: Callable[[], float]
-    tallied: Tallied = lambda _person, _seen: None
+    events: Events | None = None
+    canaries: frozenset[str] = frozenset()
+    """Subscriptions that tell of the canary only."""
+    tallied: Callable[[Reference, PersonRecord], object] = lambda _person, _seen: None
     """Told how a person stands after each look that had nothing left to write."""
-    trail: Trail = follows_nothing
+    trail: Trail = lambda _people, _headers: None
     around: Callable[[Reference], AbstractContextManager[object]] = lambda _person: nullcontext()
     """Put around the work on one person, e.g. a span of the trace that woke them."""
 
@@ -98,6 +100,8 @@ class Work(CatchingUp):
             )
 
     def _take_in_some(self) -> bool:
+        # What one subscription missed is found with everything else that was missed: once a round is enough.
+        catch_up_once = cache(self._read_what_changed)
         done = take_in(
             self.inbox,
             self.index,
@@ -106,7 +110,9 @@ class Work(CatchingUp):
             self.clock,
             watermarks=self.watermarks,
             echoes=self.echoes,
-            catch_up=self._catch_up_for,
+            catch_up=lambda _subscription: catch_up_once(),
+            events=self.events,
+            canaries=self.canaries,
             pathways=self.practice.pathways,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
@@ -119,8 +125,9 @@ class Work(CatchingUp):
         self.metrics.parked.labels("notification").inc(done.parked)
         if done.taken:
             log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
-        for why, count in done.skipped.items():
-            self.metrics.skipped.labels(why.name.lower().replace("_", " ")).inc(count)
+        self.metrics.recovered.inc(done.recovered)
+        for why, times in done.skipped.items():
+            self.metrics.skipped.labels(why.name.lower().replace("_", " ")).inc(times)
         return done.taken > 0
 
     # --- one person
@@ -159,16 +166,17 @@ class Work(CatchingUp):
             self._finish(claim, done)
 
     def _finish(self, claim: Claim, done: Reconciled) -> None:
-        """Give the person back; what was parked before is settled now, unless something of ours is broken."""
+        """Give the person back; what was parked before is settled now, unless part of their care is not followed up."""
         if done.seen is not None and not done.writes:
             self.tallied(claim.person, done.seen)
-        if not done.broken:
+        reason = why_to_park(done.broken, done.not_followed)
+        if not reason:
             self.index.finish(claim, done.next_due_at)
             self.dead_letters.take(letter_id(claim.person))
             return
         now = self.clock.now()
-        self.metrics.failures.labels("broken").inc()
-        self._park(claim.person, BROKEN.format(done.broken), now)
+        self.metrics.failures.labels("broken" if done.broken else "no version").inc()
+        self._park(claim.person, reason, now)
         self.index.finish(claim, no_later_than(done.next_due_at, now, PARKED_AGAIN_AFTER))
 
     def _settle(self, person: Reference) -> Reconciled:
@@ -207,9 +215,7 @@ class Work(CatchingUp):
                 now=self.clock.now(),
                 directory=self.directory,
             )
-        self.metrics.looked(done)
-        if done.unreadable:
-            log.info("parts of a record could not be understood", extra={"parts": len(done.unreadable)})
+        count(done, self.metrics)
         return done
 
     def _later(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from service.domain.enrolment import Enrolment
 from service.domain.evidence import FollowUp, PersonRecord
 from service.domain.measures import count
 from service.domain.pathway import Pathway
-from service.domain.vocabulary import TaskId
+from service.domain.versions import Versions
+from service.domain.vocabulary import OPEN, TaskId
 from service.pathways.cases import Expected, Step
 
 
@@ -35,6 +37,8 @@ class Check:
     step: Step
     expect: Expected
     records: list[PersonRecord]
+    pathways: Sequence[Pathway] = ()
+    """All pathways of the case."""
 
     def mismatches(self) -> Iterator[Mismatch]:
         """Everything that is otherwise than the case says."""
@@ -43,11 +47,52 @@ class Check:
             yield from self._without_enrolment()
         else:
             # The newest enrolment is the one a case talks about.
-            enrolment, record = max(mine, key=lambda each: each[0].started_at)
+            enrolment, record = max(mine, key=_age)
             yield from self._enrolment(enrolment)
+            yield from self._leads(enrolment)
+            yield from self._earlier([each for each in mine if each[0] is not enrolment])
             yield from self._follow_ups(enrolment, record)
             yield from self._escalations(enrolment, record)
         yield from self._measures()
+        yield from self._beside()
+
+    def _leads(self, enrolment: Enrolment) -> Iterator[Mismatch]:
+        yield from self._same("the lead", self.expect.lead, enrolment.lead)
+        accountable = enrolment.accountable or enrolment.lead
+        yield from self._same("who is accountable for the person", self.expect.accountable, accountable)
+        places = {queue.capacity: queue.position for queue in enrolment.queues}
+        for capacity, position in (self.expect.queue or {}).items():
+            yield from self._same(f"the place in the queue for {capacity}", position, places.get(capacity))
+
+    def _earlier(self, others: list[tuple[Enrolment, PersonRecord]]) -> Iterator[Mismatch]:
+        if self.expect.earlier is None:
+            return
+        stage, status = self.expect.earlier
+        before = max(others, key=_age, default=None)
+        if before is None:
+            yield self._mismatch("the enrolment before", "there", "not there")
+            return
+        yield from self._same("the stage of the enrolment before", stage, before[0].stage)
+        yield from self._same("the status of the enrolment before", status, before[0].status)
+
+    def _beside(self) -> Iterator[Mismatch]:
+        """What is expected over all pathways of the case."""
+        everything = sorted(
+            (e for record in self.records for e in record.enrolments), key=lambda e: e.started_at
+        )
+        newest = {enrolment.pathway: enrolment.status for enrolment in everything}
+        for pathway, status in (self.expect.enrolled or {}).items():
+            yield from self._same(f"the enrolment on {pathway}", status, newest.get(pathway))
+        for purpose, wanted in (self.expect.asked or {}).items():
+            yield from self._same(f"open follow-ups for {purpose}", wanted, self._asked(purpose))
+
+    def _asked(self, purpose: str) -> int:
+        """How many open follow-ups serve a purpose, whichever pathway asks."""
+        serving = {
+            (p.id, t.id) for p in self.pathways for _, t in p.templates.values() if t.purpose == purpose
+        }
+        open_now = (f for record in self.records for f in record.follow_ups if f.status in OPEN)
+        return sum((f.identifier.split("/")[0], f.task) in serving for f in open_now)
 
     def _without_enrolment(self) -> Iterator[Mismatch]:
         wants = (
@@ -100,7 +145,8 @@ class Check:
     def _measures(self) -> Iterator[Mismatch]:
         if not self.expect.measures:
             return
-        counts = {c.measure: c for c in count(self.pathway, self.records, self.step.at)}
+        known = Versions(self.pathways or (self.pathway,))
+        counts = {c.measure: c for c in count(self.pathway, self.records, self.step.at, known)}
         for measure, wanted in self.expect.measures.items():
             found = counts[measure]
             yield from self._same(
@@ -119,6 +165,10 @@ class Check:
 
     def _mismatch(self, what: str, expected: str, found: str) -> Mismatch:
         return Mismatch(line=self.step.line, what=what, expected=expected, found=found)
+
+
+def _age(found: tuple[Enrolment, PersonRecord]) -> datetime:
+    return found[0].started_at
 
 
 def _of(newest: Mapping[TaskId, FollowUp], task: TaskId, attribute: str) -> Any:

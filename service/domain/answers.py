@@ -147,7 +147,7 @@ def _at_least_times(view: View, need: AtLeast) -> Iterator[datetime]:
     happened = sorted(_each(view, need))
     if need.within is not None:
         ends = [(at, view.due(at, need.within)) for at in happened if at <= view.now]
-        happened = [at for at, end in ends if end >= view.now]
+        happened = [at for at, end in ends if end > view.now]
         if len(happened) >= need.count:
             # Without anything new it holds until the oldest that it needs leaves the window.
             view.notes.lapses.add(view.due(happened[-need.count], need.within))

@@ -59,6 +59,8 @@ class View:
     others_escalations: tuple[EscalationSeen, ...] = ()
     """Escalations of the person's other enrolments."""
     capacities: Mapping[CapacityId, CapacitySeen] = field(default_factory=dict)
+    touched: frozenset[str] = frozenset()
+    """Follow-ups that another decision about this person changes just now."""
     since: datetime | None = None
     """When the stage that is looked at was entered again; None: it is the first passage."""
     window: Within | None = None

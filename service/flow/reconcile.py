@@ -16,23 +16,21 @@ from service.domain.decide import decide_all
 from service.domain.evidence import PersonRecord
 from service.domain.intents import Decision
 from service.domain.pathway import Pathway
+from service.domain.versions import Versions
 from service.domain.vocabulary import RUNNING_PLAN, PathwayId, Reference
 from service.fhir.labels import high_water
 from service.fhir.notification_references import lookups
 from service.fhir.read import Catalogue, read_person
-from service.fhir.read.elements import extension_value
 from service.fhir.read.roster import unnamed
-from service.fhir.references import mapping, reference_to, referred
+from service.fhir.references import reference_to
 from service.fhir.render import render
 from service.fhir.searches import enrolment_search, person_searches
-from service.fhir.systems import ENROLMENT_ANCHOR
-from service.fhir.times import parse_time
+from service.flow.anchors import anchor_of, beginnings, read_anchors
 from service.flow.capacity import read_capacities, unread
-from service.flow.decision_log import note_decision, note_unknown_pathways
+from service.flow.decision_log import note_decision
 from service.flow.write_back import write_back
 from service.ports import (
     FhirRecord,
-    NotInRecord,
     RecordFailure,
     RecordRefused,
     RecordUnavailable,
@@ -51,6 +49,7 @@ NAMES = 2
 """Most rounds of reading people who are only referred to; a second is needed where the first found one who has left."""
 
 Decide = Callable[[Sequence[Pathway], PersonRecord, datetime], tuple[Decision, ...]]
+WriteAll = Callable[[Sequence[Write]], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +57,7 @@ class Practice:
     """How a site wants its people cared for: what the wiring makes of the mappings folder and the settings."""
 
     pathways: Mapping[PathwayId, Pathway]
+    """The current version of each."""
     catalogue: Catalogue
     types: frozenset[str]
     """Resource types that any pathway asks about."""
@@ -66,6 +66,13 @@ class Practice:
     lookback: timedelta = timedelta(days=30)
     """How long before the beginning of the oldest running enrolment the record is read."""
     software_version: str = ""
+    earlier: tuple[Pathway, ...] = ()
+    """Versions that people are still on although another one is current."""
+
+    @property
+    def versions(self) -> list[Pathway]:
+        """Everything that can be decided by; current ones first."""
+        return [*self.pathways.values(), *self.earlier]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +87,8 @@ class Reconciled:
     tries: int = 1
     broken: int = 0
     unreadable: tuple[str, ...] = field(default=(), repr=False)
+    not_followed: tuple[str, ...] = ()
+    """`<pathway> <version>` of each running enrolment that none of our files is about; it is left as it is."""
 
     @property
     def writes(self) -> int:
@@ -104,8 +113,9 @@ def reconcile(
     written: list[Written] = []
     for tries in range(1, TRIES + 1):
         seen = _read(person, record, practice, now, directory)
-        note_unknown_pathways(seen.record, practice.pathways)
-        seen, decisions = _decided(seen, decide, record, practice, now)
+        seen, decisions = _decided(
+            seen, decide, record, practice, now, write=lambda writes: write_back(record, writes)
+        )
         failures: list[RecordFailure] = []
         for decision in decisions:
             try:
@@ -125,14 +135,29 @@ def reconcile(
             tries=tries,
             broken=seen.record.broken,
             unreadable=seen.record.unreadable,
+            not_followed=_not_followed(seen.record, practice),
         )
     raise RecordUnavailable(
         f"Somebody else wrote to the same enrolment {TRIES} times while it was being decided. It is tried again later."
     )
 
 
+def look(
+    person: Reference,
+    *,
+    record: FhirRecord,
+    practice: Practice,
+    now: datetime,
+    directory: Callable[[], Sequence[Resource]] = lambda: (),
+    decide: Decide = decide_all,
+) -> tuple[Seen, tuple[Decision, ...]]:
+    """What would be decided about one person as of `now`, and from what. Writes nothing."""
+    seen = _read(person, record, practice, now, directory)
+    return _decided(seen, decide, record, practice, now, write=lambda _: None)
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
+class Seen:
     """The record as the domain sees it, and the resources it was read from, by reference."""
 
     record: PersonRecord
@@ -146,22 +171,23 @@ def _read(
     practice: Practice,
     now: datetime,
     directory: Callable[[], Sequence[Resource]],
-) -> _Seen:
+) -> Seen:
     """Two rounds: the enrolments first, because their beginnings say how far back the rest must be read."""
+    zone = practice.catalogue.zone
     plans = list(record.search(enrolment_search(person)))
     running = [plan for plan in plans if plan.get("status") in RUNNING_PLAN]
-    since = min([now, *_beginnings(running, practice)]) - practice.lookback
+    since = min([now, *beginnings(running, zone)]) - practice.lookback
     about = plans + _all(record, person_searches(person, practice.types, since, ever=practice.ever))
-    read, gone = _anchors(running, about, record)
+    read, gone = read_anchors(running, about, record)
     about += read
-    anchors = set(map(_anchor, running))
-    stays = _beginnings([each for each in about if reference_to(each) in anchors], practice)
+    anchors = set(map(anchor_of, running))
+    stays = beginnings([each for each in about if reference_to(each) in anchors], zone)
     if stays and min(stays) < since:
         # What belongs to a long stay may have been recorded when it began.
         about += _all(record, person_searches(person, practice.types, min(stays), ever=practice.ever))
     everything = [*directory(), *about]
     seen = read_person(everything, person=person, catalogue=practice.catalogue, now=now)
-    return _Seen(
+    return Seen(
         record=replace(seen, gone=seen.gone | gone),
         resources=_by_reference(everything),
         labels=high_water(about),
@@ -177,44 +203,15 @@ def _all(record: FhirRecord, searches: Sequence[Search]) -> list[Resource]:
     return [resource for answer in record.search_all(searches) for resource in answer]
 
 
-def _beginnings(periods: Iterable[Resource], practice: Practice) -> list[datetime]:
-    zone = practice.catalogue.zone
-    starts = (parse_time(mapping(each.get("period")).get("start"), zone) for each in periods)
-    return [start for start in starts if start is not None]
-
-
-def _anchors(
-    plans: Iterable[Resource], about: Iterable[Resource], record: FhirRecord
-) -> tuple[list[Resource], frozenset[Reference]]:
-    """The resources that running enrolments began with, where the searches did not bring them: read, or known deleted.
-
-    A server that answers 404 may only hide it, so that alone ends nobody's pathway.
-    """
-    known = {reference_to(resource) for resource in about}
-    read: list[Resource] = []
-    gone: set[Reference] = set()
-    for anchor in {anchor for plan in plans if (anchor := _anchor(plan)) and anchor not in known}:
-        try:
-            read.append(record.read(anchor))
-        except NotInRecord as absent:
-            if absent.deleted:
-                gone.add(anchor)
-    return read, frozenset(gone)
-
-
-def _anchor(plan: Resource) -> Reference | None:
-    return referred(extension_value(plan, ENROLMENT_ANCHOR, "valueReference"))
-
-
 # --- deciding
 
 
 def _decided(
-    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
-) -> tuple[_Seen, tuple[Decision, ...]]:
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime, write: WriteAll
+) -> tuple[Seen, tuple[Decision, ...]]:
     """What is to be written; whoever could be asked and was only referred to is read first, so that all is by name."""
-    pathways, person = list(practice.pathways.values()), seen.record.person
-    seen, decisions = _with_capacities(seen, decide, record, practice, now)
+    pathways, person = practice.versions, seen.record.person
+    seen, decisions = _with_capacities(seen, decide, record, practice, now, write)
     asked: set[Reference] = set()
     for _ in range(NAMES):
         nameless = unnamed(seen.record.roster) - seen.resources.keys() - asked
@@ -231,10 +228,10 @@ def _decided(
 
 
 def _with_capacities(
-    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
-) -> tuple[_Seen, tuple[Decision, ...]]:
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime, write: WriteAll
+) -> tuple[Seen, tuple[Decision, ...]]:
     """Reserved places are only read for whoever needs one: deciding says which, and decides again with them."""
-    pathways = list(practice.pathways.values())
+    pathways = practice.versions
     decisions = decide(pathways, seen.record, now)
     wanted = unread(decisions)
     if not wanted:
@@ -242,13 +239,10 @@ def _with_capacities(
     catalogue = practice.catalogue
     capacities, slots = read_capacities(
         wanted,
-        practice.pathways,
+        pathways,
         record,
-        write=lambda writes: write_back(record, writes),
-        now=now,
-        zone=catalogue.zone,
-        base=catalogue.base_url,
-    )
+        write=write, now=now, zone=catalogue.zone, base=catalogue.base_url,
+    )  # fmt: skip
     seen = replace(
         seen,
         record=replace(seen.record, capacities=capacities),
@@ -270,22 +264,29 @@ def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
 
 
 def _write(
-    decision: Decision, seen: _Seen, record: FhirRecord, practice: Practice, now: datetime
+    decision: Decision, seen: Seen, record: FhirRecord, practice: Practice, now: datetime
 ) -> Sequence[Written]:
-    writes = _rendered(decision, seen, practice, now)
+    writes = rendered(decision, seen, practice, now)
     note_decision(decision, writes)
     return write_back(record, writes).written if writes else ()
 
 
-def _rendered(decision: Decision, seen: _Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+def rendered(decision: Decision, seen: Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+    """The resources that a decision wants written; none when it is settled."""
     if decision.is_settled:
         return ()
     return render(
         decision,
-        pathway=practice.pathways[decision.enrolment.pathway],
+        pathway=Versions(practice.versions)[decision.enrolment],
         record=seen.record,
         labels=seen.labels,
         existing=seen.resources,
         recorded_at=now,
         software_version=practice.software_version,
     )
+
+
+def _not_followed(record: PersonRecord, practice: Practice) -> tuple[str, ...]:
+    """That nothing can be decided must not look like "nothing to do"."""
+    missing = Versions(practice.versions).not_here(record.enrolments)
+    return tuple(sorted({f"{e.pathway} {e.pathway_version}".strip() for e in missing}))

@@ -30,12 +30,14 @@ def check_case(source: Source, root: Node, pathway: Pathway) -> None:
         "field": {one.id for one in pathway.required},
         "gate": {gate.id for gate in pathway.gates},
         "measure": {measure.id for measure in pathway.measures},
+        "capacity": pathway.capacities,
         "role": pathway.role_titles,
     }
     for noun, (name, place) in _named(root):
         if name not in known[noun]:
             message = f"{noun} {shown(name)} is not defined in this pathway"
-            source.report(place, f"unknown-{noun}", message, suggest(name, known[noun], f"{noun}s"))
+            plural = {"capacity": "capacities"}.get(noun, f"{noun}s")
+            source.report(place, f"unknown-{noun}", message, suggest(name, known[noun], plural))
     _check_order(source, root)
 
 
@@ -72,6 +74,10 @@ def _expected(expect: Node | None) -> Iterator[tuple[str, Named]]:
     for key in ("tasks", "owners", "due", "escalated"):
         yield from (("task", named) for named in _keys(expect, key))
     yield from (("measure", named) for named in _keys(expect, "measures"))
+    yield from (("capacity", named) for named in _keys(expect, "queue"))
+    earlier = expect.get("earlier")
+    before = earlier.get("stage") if earlier else None
+    yield from (("stage", named) for named in _texts([before] if before else []))
 
 
 def _check_order(source: Source, root: Node) -> None:

@@ -59,6 +59,14 @@ class TaskActPart(Part):
     waives: dict[Slug, Text] = Field(default_factory=dict)
 
 
+class EarlierPart(Part):
+    """What became of the enrolment before the newest one on the same pathway."""
+
+    noun: ClassVar[str] = "earlier"
+    stage: Slug | None = None
+    status: PlanStatusWord | None = None
+
+
 class ExpectPart(Part):
     noun: ClassVar[str] = "expect"
     stage: Slug | None = None
@@ -71,6 +79,12 @@ class ExpectPart(Part):
     variances: Names | None = None
     status: PlanStatusWord | None = None
     measures: dict[Slug, Annotated[list[Number], Field(min_length=2, max_length=2)]] | None = None
+    lead: LiteralReference | None = None
+    accountable: LiteralReference | None = None
+    queue: dict[Slug, Number] | None = None
+    earlier: EarlierPart | None = None
+    enrolled: dict[Slug, PlanStatusWord] | None = None
+    asked: dict[Slug, Number] | None = None
 
 
 class StepPart(Part):
@@ -89,5 +103,6 @@ class CaseFile(Part):
     noun: ClassVar[str] = "a case"
     case: Text
     pathway: Slug
+    beside: list[Slug] = Field(default_factory=list)
     people: dict[Slug, LiteralReference] = Field(default_factory=dict)
     timeline: Annotated[list[StepPart], Field(min_length=1)]

@@ -6,7 +6,6 @@ Reading only; what a case expects is compared with what happens elsewhere.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import (
+    CapacityId,
     FieldId,
     FollowUpStatus,
     GateId,
@@ -31,7 +31,7 @@ from service.pathways.case_schema import CaseFile, ExpectPart, StepPart, TaskAct
 from service.pathways.problems import Problem
 from service.pathways.wording import read_grammar
 from service.pathways.yaml_source import LARGEST, Source, read_source
-from service.pathways.yaml_tree import Node
+from service.pathways.yaml_tree import Node, as_json
 from service.ports import Resource
 
 
@@ -61,6 +61,17 @@ class Expected:
     status: PlanStatus | None = None
     measures: Mapping[MeasureId, tuple[int, int]] | None = None
     """Numerator and denominator."""
+    lead: Reference | None = None
+    accountable: Reference | None = None
+    """Whose lead answers for the person, over all pathways of the case."""
+    queue: Mapping[CapacityId, int] | None = None
+    """Position in the queue for a reserved place; 0 once a place is held."""
+    earlier: tuple[StageId | None, PlanStatus | None] | None = None
+    """Stage and status of the enrolment before the newest."""
+    enrolled: Mapping[PathwayId, PlanStatus] | None = None
+    """Status of the newest enrolment on each of the pathways of the case."""
+    asked: Mapping[str, int] | None = None
+    """Purpose -> how many open follow-ups serve it, over all pathways of the case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +94,8 @@ class Case:
 
     title: str
     pathway: PathwayId
+    beside: tuple[PathwayId, ...] = ()
+    """Other pathways that the site has as well; without any, the pathway is played alone."""
     file: str
     people: Mapping[RoleId, Reference]
     timeline: tuple[Step, ...]
@@ -105,7 +118,14 @@ def read_case(path: Path, pathway: Pathway) -> tuple[Case | None, Source]:
         _step(part, _row(source.root, n), source, path, pathway) for n, part in enumerate(read.timeline)
     )
     people = {RoleId(role): Reference(who) for role, who in read.people.items()}
-    case = Case(title=read.case, pathway=pathway.id, file=source.file, people=people, timeline=steps)
+    case = Case(
+        title=read.case,
+        pathway=pathway.id,
+        beside=tuple(PathwayId(name) for name in read.beside),
+        file=source.file,
+        people=people,
+        timeline=steps,
+    )
     return (None if source.broken else case), source
 
 
@@ -171,16 +191,6 @@ def _checked(content: Any, node: Node, source: Source) -> Resource | None:
     return content
 
 
-def as_json(node: Node) -> Any:
-    """Inline FHIR JSON: unquoted true, false and numbers become what JSON has for them; all else stays text."""
-    if isinstance(node.value, dict):
-        return {key: as_json(inside) for key, inside in node.value.items()}
-    if isinstance(node.value, list):
-        return [as_json(inside) for inside in node.value]
-    bare = not node.style and re.fullmatch(r"true|false|-?(0|[1-9]\d{0,15})(\.\d{1,15})?", node.value)
-    return json.loads(node.value) if bare else node.value
-
-
 def _act(part: TaskActPart) -> TaskAct:
     return TaskAct(
         status=FollowUpStatus(part.status) if part.status else None,
@@ -206,4 +216,22 @@ def _expected(part: ExpectPart, pathway: Pathway) -> Expected:
         measures=None
         if part.measures is None
         else {MeasureId(m): (v[0], v[1]) for m, v in part.measures.items()},
+        **_beside(part),
     )
+
+
+def _beside(part: ExpectPart) -> dict[str, Any]:
+    """What a case expects over all its pathways."""
+    earlier, enrolled = part.earlier, part.enrolled
+    return {
+        "lead": Reference(part.lead) if part.lead else None,
+        "accountable": Reference(part.accountable) if part.accountable else None,
+        "queue": None if part.queue is None else {CapacityId(name): n for name, n in part.queue.items()},
+        "earlier": earlier
+        and (
+            StageId(earlier.stage) if earlier.stage else None,
+            PlanStatus(earlier.status) if earlier.status else None,
+        ),
+        "enrolled": enrolled and {PathwayId(name): PlanStatus(status) for name, status in enrolled.items()},
+        "asked": part.asked,
+    }

@@ -69,8 +69,9 @@ def test_whoever_stands_nowhere_any_more_leaves_nothing_behind(client):
 
 def test_a_person_follows_the_first_trace_that_woke_them_once(client):
     trail = RedisTrail(client, Keys(prefix=f"{uuid4()}:"))
-    trail.note({ANA: TRACE})
-    trail.note({ANA: TRACE.replace("b7", "c8"), BEA: TRACE})
+    trail.note([ANA], TRACE)
+    trail.note([ANA], TRACE.replace("b7", "c8"))
+    trail.note([ANA, BEA], TRACE)
     assert trail.take(ANA) == TRACE
     assert trail.take(ANA) == ""
 

@@ -1,12 +1,8 @@
 """Liveness: a loop that goes round beats, a dependency that is away is no hang, and a hang is noticed."""
 
-from datetime import timedelta
+import logging
 
-import pytest
-
-from service.app import heartbeat as module
-from service.app.heartbeat import LIMIT, Heartbeat
-from tests.processes import eventually
+from service.app.heartbeat import LIMIT, BeatWhileRetrying, Heartbeat
 
 
 class Watch:
@@ -19,30 +15,26 @@ class Watch:
 def test_a_loop_that_stands_still_is_noticed_after_a_minute():
     watch = Watch()
     heart = Heartbeat(monotonic=watch)
-    heart.beat()
+    heart.is_ready()
     watch.now = LIMIT.total_seconds() - 1
     assert heart.is_alive()
     watch.now += 2
     assert not heart.is_alive()
-    heart.beat()
+    heart.is_ready()
     assert heart.is_alive()
 
 
-def test_each_beat_touches_the_file(tmp_path):
-    Heartbeat(tmp_path / "alive").beat()
-    assert (tmp_path / "alive").exists()
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(module, "EVERY", timedelta(milliseconds=5))
-
-
-def test_waiting_for_redis_is_being_alive_and_the_next_beat_ends_the_excuse(tmp_path, quick):
+def test_each_beat_says_in_the_file_how_it_stands(tmp_path):
     heart = Heartbeat(tmp_path / "alive")
-    heart.wait()
-    (tmp_path / "alive").unlink()
-    eventually((tmp_path / "alive").exists)
-    heart.beat()
-    assert not heart._waiting.is_set()
-    heart.stop()
+    heart.is_ready()
+    assert (tmp_path / "alive").read_text("utf-8") == "ready\n"
+    heart.waits()
+    assert (tmp_path / "alive").read_text("utf-8") == "waiting for Redis\n"
+
+
+def test_waiting_for_redis_is_being_alive():
+    watch = Watch()
+    heart = Heartbeat(monotonic=watch)
+    watch.now = LIMIT.total_seconds() + 1
+    BeatWhileRetrying(heart).handle(logging.makeLogRecord({"levelno": logging.ERROR}))
+    assert heart.is_alive()

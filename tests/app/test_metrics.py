@@ -104,14 +104,14 @@ def test_a_tally_becomes_flat_names_that_the_gauges_show_with_their_labels():
     assert value("throughline_open_follow_ups", {"pathway": P, "timeliness": "overdue"}) == 2
     assert value("throughline_unowned_follow_ups", {"pathway": P}) == 1
     assert value("throughline_running_escalations", {"pathway": P, "cause": "unowned"}) == 1
-    assert value("throughline_coverage_ratio") == 0.5
+    assert value("throughline_owned_ratio") == 0.5
     assert value("throughline_unowned_oldest_seconds") == 7200
 
 
 def test_with_nothing_open_everything_that_is_open_is_owned():
     registry = CollectorRegistry()
     StateMetrics(registry).stand({}, None, HOUSE_NOW)
-    assert registry.get_sample_value("throughline_coverage_ratio") == 1
+    assert registry.get_sample_value("throughline_owned_ratio") == 1
     assert registry.get_sample_value("throughline_unowned_oldest_seconds") == 0
 
 

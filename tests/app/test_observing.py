@@ -113,8 +113,8 @@ class Trail:
     def __init__(self):
         self.noted: dict[Reference, str] = {}
 
-    def note(self, traces):
-        self.noted.update(traces)
+    def note(self, people, traceparent):
+        self.noted.update(dict.fromkeys(people, traceparent))
 
     def take(self, person):
         return self.noted.pop(person, "")
@@ -123,7 +123,8 @@ class Trail:
 def test_work_on_a_person_follows_the_notification_that_woke_them_and_then_nothing(tracing, exporter):
     trail, ana = Trail(), Reference("Patient/ana")
     parts = followed(tracing, trail)
-    parts["trail"]({ana: PARENT})
+    parts["trail"]([ana], {"traceparent": PARENT})
+    parts["trail"]([ana], {})
     for _ in range(2):
         with parts["around"](ana):
             pass

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.app.subscription_files import SubscriptionsProblem, read_subscriptions
-from service.fhir.subscription_resource import Flavour, Wanted
+from service.fhir.subscription_wanted import Flavour, Wanted
 
 SHIPPED = Path(__file__).parents[2] / "subscriptions"
 
@@ -21,7 +21,9 @@ def test_what_is_shipped_is_read_and_asks_for_whole_types() -> None:
     assert {"Encounter", "ServiceRequest", "Task", "Appointment"} <= {
         kind for w in wanted for kind in w.types
     }
-    assert all(w.criteria.endswith("?") and w.flavour is Flavour.R4_REST_HOOK for w in wanted)
+    assert all(w.criteria.endswith("?") or w.canary for w in wanted)
+    assert all(w.flavour is Flavour.R4_REST_HOOK for w in wanted)
+    assert [w.name for w in wanted if w.canary] == ["canary"]
 
 
 def test_every_key_of_the_readme_is_read(tmp_path) -> None:
@@ -92,7 +94,7 @@ site.yaml:3:15: '/Encounter' cannot stand for 'criteria'  [bad-value]
 site.yaml:4:5: 'paylod' is no key here  [unknown-key]
   4 |     paylod: none
     |     ^
-    = help: one of auth, content, criteria, deletions, filters, flavour, header, heartbeat-seconds, payload, status, topic, types, why
+    = help: one of auth, canary, channel-coding, content, criteria, deletions, end-days, filters, flavour, header, heartbeat-seconds, most-events, payload, status, timeout-seconds, topic, types, why
 
 site.yaml:5:3: 'Tasks' is no name  [bad-name]
   5 |   Tasks:

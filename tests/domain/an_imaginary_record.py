@@ -13,7 +13,7 @@ from typing import Any
 
 from service.domain.decide import decide_all
 from service.domain.enrolment import Enrolment
-from service.domain.evidence import EscalationSeen, Fact, FollowUp, PersonRecord, Roster, RungSeen
+from service.domain.evidence import EscalationSeen, Fact, FollowUp, PersonRecord, PlaceSeen, Roster, RungSeen
 from service.domain.intents import ChangeFollowUp, Decision, KeepEscalation, OpenFollowUp, RaiseRung
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import Cause, FollowUpStatus, PlanStatus, Reference, TaskId
@@ -38,6 +38,10 @@ def steps(decision: Decision) -> list[Step]:
 
 
 def _work(decision: Decision) -> Iterator[Step]:
+    for freed in decision.freed:
+        yield partial(_place_changed, freed.reference, freed.version, "", None)
+    for taken in decision.taken:
+        yield partial(_place_changed, taken.reference, taken.version, taken.holder, taken.taken_at)
     for change in decision.changes:
         yield partial(_changed, change)
     for opened in decision.open:
@@ -48,6 +52,22 @@ def _work(decision: Decision) -> Iterator[Step]:
         if rung.write_task:
             yield partial(_asked, rung)
         yield partial(_told, rung)
+
+
+def _place_changed(
+    reference: Reference, fence: str, holder: str, since: datetime | None, record: PersonRecord
+) -> PersonRecord:
+    def edit(place: PlaceSeen) -> PlaceSeen:
+        if place.reference != reference:
+            return place
+        assert place.version == fence, "a stale write must never get this far"
+        version = next_version(place.version)
+        return replace(place, holder=holder, held_since=since, free=not holder, version=version)
+
+    capacities = {
+        key: replace(seen, places=tuple(map(edit, seen.places))) for key, seen in record.capacities.items()
+    }
+    return replace(record, capacities=capacities)
 
 
 def reference(kind: str, identifier: str) -> Reference:
@@ -237,9 +257,11 @@ class World:
         self.record = replace(self.record, facts=(*kept, *facts))
         return self.wake()
 
-    def set(self, task: str, status: str, *, occurrence: int = 1, **changes: Any) -> World:
+    def set(
+        self, task: str, status: str, *, occurrence: int = 1, of: str = ENROLMENT, **changes: Any
+    ) -> World:
         """An owner changes the status of a follow-up."""
-        return self._edit(f"{ENROLMENT}/{task}/{occurrence}", FollowUpStatus(status), changes)
+        return self._edit(f"{of}/{task}/{occurrence}", FollowUpStatus(status), changes)
 
     def answer(self, escalation: str, status: str, *, rung: int = 1) -> World:
         """Somebody changes the status of a response Task; `escalation` is `task/occurrence/cause`."""
@@ -257,13 +279,27 @@ class World:
 
     @property
     def enrolment(self) -> Enrolment:
-        (found,) = [e for e in self.record.enrolments if e.identifier == ENROLMENT]
+        return self.enrolled(ENROLMENT)
+
+    def enrolled(self, identifier: str) -> Enrolment:
+        (found,) = [e for e in self.record.enrolments if e.identifier == identifier]
         assert isinstance(found, Enrolment)
         return found
 
-    def follow_up(self, task: str, occurrence: int = 1) -> FollowUp:
-        (found,) = [f for f in self.record.follow_ups if f.identifier == f"{ENROLMENT}/{task}/{occurrence}"]
+    def statuses(self) -> dict[str, str]:
+        """Identifier -> status of every enrolment of the person."""
+        return {e.identifier: e.status.value for e in self.record.enrolments}
+
+    def everything(self) -> dict[str, str]:
+        """Identifier -> status of every follow-up of the person."""
+        return dict(sorted((f.identifier, f.status.value) for f in self.record.follow_ups))
+
+    def follow_up(self, task: str, occurrence: int = 1, *, of: str = ENROLMENT) -> FollowUp:
+        (found,) = [f for f in self.record.follow_ups if f.identifier == f"{of}/{task}/{occurrence}"]
         return found
+
+    def is_due(self, task: str, occurrence: int = 1) -> datetime | None:
+        return self.follow_up(task, occurrence).complete_by
 
     def follow_ups(self) -> dict[str, str]:
         """`task/occurrence` -> status, of the one enrolment."""

@@ -81,8 +81,8 @@ def discharge(at: datetime = NOW, **changes: Any) -> Fact:
     return replace(fact("Encounter", "stay", at, status="finished"), **changes)
 
 
-def in_record(kind: str, *, ever: bool = False, **wanted: Any) -> InRecord:
-    return InRecord(condition=condition(kind, **wanted), ever=ever)
+def in_record(kind: str, *, ever: bool = False, windowed: bool = False, **wanted: Any) -> InRecord:
+    return InRecord(condition=condition(kind, **wanted), ever=ever, windowed=windowed)
 
 
 def on_task(task: str, state: TaskState) -> OnTask:

@@ -10,10 +10,19 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from service.domain.evidence import Fact, Recorded, Waived
-from service.domain.follow_up_task import DueIn
-from service.domain.needs import OnField, TaskState
-from service.domain.pathway import Criterion, IfUnmet, Pathway, RequiredField
-from service.domain.vocabulary import OPEN, FieldId, FollowUpStatus, Reference, RoleId
+from service.domain.follow_up_task import Choice, DueIn, Series
+from service.domain.needs import FieldsMissing, OnField, OnLevel, OnTask, TaskState
+from service.domain.pathway import Criterion, Handover, IfUnmet, Pathway, RequiredField
+from service.domain.vocabulary import (
+    OPEN,
+    FieldId,
+    FollowUpStatus,
+    PathwayId,
+    Priority,
+    Reference,
+    RoleId,
+    TaskId,
+)
 from tests.domain.an_imaginary_record import World, edited
 from tests.domain.builders import (
     CLINICIAN,
@@ -88,6 +97,62 @@ EVERYTHING: Pathway = pathway(
     ladders={MISSED.id: MISSED, MOVING.id: MOVING},
 )  # fmt: skip
 
+BESIDE: tuple[Pathway, ...] = (
+    replace(
+        EVERYTHING,
+        precedence=10,
+        stages=(
+            replace(
+                EVERYTHING.stages[0],
+                tasks=tuple(
+                    replace(t, purpose="contact") if t.id == "contact" else t
+                    for t in EVERYTHING.stages[0].tasks
+                ),
+            ),
+            *EVERYTHING.stages[1:],
+        ),
+    ),
+    pathway(
+        stage(
+            "asked",
+            task("clarify", again_while=(FieldsMissing(fields=(FieldId("risk"),)),), clock="opened",
+                 records=(FieldId("risk"),)),
+            task("take-on", owner=RoleId("clinician"),
+                 owner_by=Choice(otherwise=RoleId("clinician"), criterion="risk",
+                                 by_level={"high": RoleId("supervisor")}),
+                 priority_by=Choice(otherwise=Priority.ROUTINE, criterion="risk",
+                                    by_level={"high": Priority.STAT})),
+            task("visit", purpose="contact", due_in=DueIn(otherwise=days(5)), done_when=(CONTACTED,)),
+        ),
+        replace(
+            stage(
+                "looking",
+                task("look", clock="stage", series=Series(steps=(days(1), days(2)))),
+                task("check", clock="opened", series=Series(every=days(3), until=(BOOKED,)),
+                     not_needed_when=(OnLevel(criterion="risk", levels=("low",)),)),
+                enter=(on_task("take-on", TaskState.ACCEPTED), in_record("RiskAssessment", level="high")),
+            ),
+            repeats=True,
+        ),
+        replace(
+            stage(
+                "deciding",
+                task("decide", clock="stage"),
+                enter=(OnTask(task=TaskId("look"), state=TaskState.COMPLETED, times=1),
+                       on_task("look", TaskState.MISSED)),
+            ),
+            repeats=True,
+        ),
+        stage("settled", enter=(on_task("decide", TaskState.COMPLETED),), final=True),
+        id=PathwayId("looking-after"),
+        precedence=20,
+        required=(RequiredField(id=FieldId("risk"), title="Risk", needs=(), ask=RoleId("clinician")),),
+        criteria={"risk": RISK},
+        handover=Handover(until=(CONTACTED,), then=TaskId("take-on")),
+    ),
+)  # fmt: skip
+"""Two pathways that share a purpose; the second comes again and again."""
+
 STATUSES = st.sampled_from([s for s in FollowUpStatus if s is not FollowUpStatus.DRAFT])
 REASONS = st.sampled_from([None, None, "the person declined"])
 LENGTHS = st.sampled_from([1, 30, 60, 240, 600, 1440, 2880, 5000]).map(lambda m: timedelta(minutes=m))
@@ -109,9 +174,9 @@ EVENTS = st.one_of(
 HISTORIES = st.lists(EVENTS, max_size=16)
 
 
-def beginning() -> World:
+def beginning(pathways: tuple[Pathway, ...] = (EVERYTHING,)) -> World:
     """Just discharged; nothing decided yet."""
-    return World(pathways=(EVERYTHING,), record=record(discharge()), now=NOW)
+    return World(pathways=pathways, record=record(discharge()), now=NOW)
 
 
 def happen(world: World, event: tuple) -> None:
@@ -180,10 +245,10 @@ def _ended(world: World, how: int) -> None:
 
 
 def _answered(world: World, news: str) -> None:
-    receipts = [f for f in world.record.follow_ups if f.task == "receipt"]
+    receipts = [f for f in world.record.follow_ups if f.task in {"receipt", "clarify"}]
     if not receipts:
         return
-    receipt, source = receipts[0], Reference("Task/receipt")
+    receipt, source = receipts[-1], Reference("Task/receipt")
     value = Recorded(field=FieldId("risk"), value="High", at=world.now, source=source)
     waiver = Waived(gate="receipt-confirmed", reason="urgent", by=SUPERVISOR.reference,
                     roles=SUPERVISOR.roles, at=world.now)  # fmt: skip

@@ -15,7 +15,7 @@ import httpx
 
 from service.adapters.embedded import EmbeddedFhirServer
 from tests.builders import Json
-from tests.processes import free_port
+from tests.processes import PATIENCE, free_port
 
 ABOUT = ("Task", "CarePlan", "Communication")
 WATCHED = (
@@ -31,7 +31,7 @@ class FhirServer:
     def __init__(self, folder: Path) -> None:
         self._port = free_port()
         self._server = EmbeddedFhirServer(folder, self._port)
-        self._http = httpx.Client(timeout=30, trust_env=False)
+        self._http = httpx.Client(timeout=PATIENCE, trust_env=False)
         self.changed: Callable[[], None] = lambda: None
         """Called after every write."""
 

@@ -196,10 +196,10 @@ def test_the_endpoint_of_a_subscription_is_compared_and_never_called(endpoint):
     }  # fmt: skip
     server = HostileServer(lambda _request: a_bundle(theirs))
     ours = Subscriptions(
-        record=server.record(), wanted=read_subscriptions(load_settings({}).subscriptions), public_url="https://us.example", keys=[b"k" * 32]
+        record=server.record(), wanted=read_subscriptions(load_settings({}).subscriptions), public_url="https://us.example", keys=[b"k" * 32], now=ManualClock().now
     )  # fmt: skip
     ours.plan()
-    ours.status(FakeWatermarks())
+    ours.looks()
     assert server.strayed == []
 
 

@@ -240,7 +240,7 @@ def test_each_process_tells_its_own_part_in_numbers(told):
     assert 'throughline_parked_total{kind="notification"} 1.0' in worker
     assert 'throughline_running_enrolments{pathway="after-discharge"} 1.0' in scheduler
     assert 'throughline_unowned_follow_ups{pathway="after-discharge"} 1.0' in scheduler
-    assert "throughline_coverage_ratio 0.0" in scheduler
+    assert "throughline_owned_ratio 0.0" in scheduler
     assert "throughline_inbox_size" not in worker
 
 
