@@ -23,7 +23,7 @@ KNOWN = ", ".join(
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
     "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "replay", "pathways list", "pathways check",
-    "pathways describe", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
+    "pathways describe", "pathways export", "pathways publish", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip
 
