@@ -35,7 +35,7 @@ test: setup ## Set up, then run every test that needs nothing but this machine
 test-fast: setup ## Only the rings without servers: domain, pathways, fhir, mappings, architecture
 	@$(PY) -m pytest -q $(FAST)
 
-test-live: setup ## Run the live suite against a FHIR server of yours: make test-live FHIR=<base url>
+test-live: setup ## Run the live suite against a FHIR server of yours: make test-live FHIR=<base url>; credentials: docs/connecting.md
 	@test -n "$(FHIR)" || { echo "Say which server: make test-live FHIR=http://localhost:8080/fhir" >&2; exit 2; }
 	@THROUGHLINE_LIVE_FHIR="$(FHIR)" $(PY) -m pytest -m live tests/live
 

@@ -145,7 +145,7 @@ class RawNotification:
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Only the few headers that carry meaning, lower-case (e.g. x-medplum-deleted-resource)."""
+    """Only the few headers that carry meaning, lower-case (e.g. x-medplum-deleted-resource, traceparent)."""
 
 
 class Inbox(Protocol):
@@ -170,6 +170,8 @@ class Claim:
 
     person: Reference
     token: str
+    due_at: datetime | None = None
+    """When the person was to be looked at, known once work begins; None for a second try."""
 
 
 class WorkIndex(Protocol):

@@ -29,6 +29,7 @@ def logging_stays_as_it_was() -> Iterator[None]:
     names = ("service", "celery.worker.consumer.connection", "celery.app.trace", "py.warnings")
     before = root.level, list(root.handlers), [logging.getLogger(name).level for name in names]
     yield
+    logging.captureWarnings(False)
     root.setLevel(before[0])
     root.handlers[:] = before[1]
     for name, level in zip(names, before[2], strict=True):

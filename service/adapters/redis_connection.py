@@ -67,6 +67,25 @@ class Keys:
         """Hash, name -> mark."""
         return f"{self.prefix}watermarks"
 
+    @property
+    def tallies(self) -> str:
+        """Hash, person -> how they stand in numbers."""
+        return f"{self.prefix}tallies"
+
+    @property
+    def tally_sums(self) -> str:
+        """Hash, name of a number -> its sum over everybody."""
+        return f"{self.prefix}tally-sums"
+
+    @property
+    def unowned(self) -> str:
+        """Sorted set, person with a follow-up whose role nobody holds -> since when, epoch seconds of the site's clock."""
+        return f"{self.prefix}unowned"
+
+    def trace(self, person: str) -> str:
+        """The trace that woke a person, as W3C traceparent."""
+        return f"{self.prefix}trace:{person}"
+
     def echo(self, reference: str, version: str) -> str:
         """A version of a resource that we wrote ourselves not long ago."""
         return f"{self.prefix}echo:{reference}@{version}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from service.app.coverage import counted, counted_mark
-from service.app.telemetry import WorkMetrics
+from service.app.metrics import WorkMetrics
 from service.domain.vocabulary import PathwayId
 from service.fhir.subscription_marks import COVERAGE
 from service.flow.catch_up import CaughtUp

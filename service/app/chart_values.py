@@ -33,10 +33,26 @@ CHART_VALUES: Mapping[str, str] = {
 }
 """Setting -> value of the chart; a secret by the key under which it stands in the Secret that the value names."""
 
+EXTRA = "extraEnv sets it, with the file of a secret or certificate from extraVolumes"
 SET_BY_THE_CHART: Mapping[str, str] = {
     "host": "a container listens at every address of its pod",
     "heartbeat_file": "the probes know where it is",
     "clock_file": "for demonstrations only",
+    "fhir_auth_client_id": EXTRA,
+    "fhir_auth_client_secret": EXTRA,
+    "fhir_auth_client_secret_in": EXTRA,
+    "fhir_auth_private_key": EXTRA,
+    "fhir_auth_private_key_next": EXTRA,
+    "fhir_auth_private_key_previous": EXTRA,
+    "fhir_auth_key_id": EXTRA,
+    "fhir_auth_token_url": EXTRA,
+    "fhir_auth_scope": EXTRA,
+    "fhir_auth_audience": EXTRA,
+    "fhir_ca_file": EXTRA,
+    "fhir_client_certificate_file": EXTRA,
+    "fhir_client_key_file": EXTRA,
+    "traces_endpoint": EXTRA,
+    "log_format": EXTRA,
 }
 """Settings that no value stands for, and why."""
 

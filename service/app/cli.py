@@ -13,7 +13,7 @@ from service.app.exits import MEANING, Exit
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
-    from service.app.commands import operate, pathways, replaying, run, subscriptions
+    from service.app.commands import keys, operate, pathways, replaying, run, subscriptions
 
     cli = typer.Typer(
         name="throughline",
@@ -41,6 +41,7 @@ def make_cli() -> typer.Typer:
     cli.add_typer(pathways.pathways, name="pathways")
     cli.add_typer(subscriptions.subscriptions, name="subscriptions")
     cli.add_typer(operate.dead_letters, name="dead-letters")
+    cli.add_typer(keys.keys, name="keys")
     return cli
 
 

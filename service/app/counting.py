@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from service.app.telemetry import WorkMetrics
+from service.app.metrics import WorkMetrics
 from service.flow.reconcile import Reconciled
 
 log = logging.getLogger(__name__)
@@ -13,10 +13,15 @@ log = logging.getLogger(__name__)
 def count(done: Reconciled, metrics: WorkMetrics) -> None:
     """Add one reconcile to the counters."""
     for decision in done.decisions:
-        outcome = "settled" if decision.is_settled else "wrote"
-        metrics.decisions.labels(decision.enrolment.pathway, outcome).inc()
+        pathway = decision.enrolment.pathway
+        metrics.decisions.labels(pathway, "settled" if decision.is_settled else "wrote").inc()
+        for follow_up in decision.open:
+            metrics.opened.labels(pathway, follow_up.owner_found_by).inc()
+        for escalation in decision.escalations:
+            if escalation.reference is None:
+                metrics.escalations.labels(pathway, escalation.cause.value).inc()
         if decision.rungs:
-            metrics.rungs.labels(decision.enrolment.pathway).inc(len(decision.rungs))
+            metrics.rungs.labels(pathway).inc(len(decision.rungs))
     metrics.writes.inc(done.writes)
     if done.unreadable:
         log.info("parts of a record could not be understood", extra={"parts": len(done.unreadable)})

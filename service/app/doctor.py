@@ -13,8 +13,10 @@ from typing import Any
 import redis
 
 from service.adapters.fhir.client import FhirClient
+from service.adapters.fhir.token_request import TokenRequest
 from service.adapters.redis_connection import connect
 from service.app.chart_values import in_the_chart
+from service.app.doctor_access import access_settings, token_trial
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
@@ -31,6 +33,7 @@ class Examined:
     unknown: Sequence[str]
     """A line for each THROUGHLINE_ variable that means nothing."""
     client: FhirClient | None
+    """None when no FHIR server is named, or the settings do not let us speak to it."""
     library: Callable[[], Library]
     searches: Callable[[Library], Sequence[Search]]
     """Every kind of search that a reconcile sends, about nobody."""
@@ -41,6 +44,8 @@ class Examined:
     parked: Callable[[], int]
     """How much work waits for a person."""
     now: Callable[[], datetime]
+    token: TokenRequest | None = None
+    """How the workers get their access token, where they need one."""
 
 
 def examine(about: Examined) -> Iterator[Finding]:
@@ -49,14 +54,19 @@ def examine(about: Examined) -> Iterator[Finding]:
     yield from _redis(about.settings, about.parked)
     library = about.library()
     yield from _mappings(library)
+    yield from access_settings(about.settings, about.now())
     if about.client is None:
         return
-    reachable = list(fhir_server(about.client))
+    let_in = list(token_trial(about.token, about.settings)) if about.token else []
+    yield from let_in
+    if any(finding.outcome is Outcome.BAD for finding in let_in):
+        return
+    reachable = list(fhir_server(about.client, about.settings))
     yield from reachable
     if any(finding.outcome is Outcome.BAD for finding in reachable):
         return
     yield from accountable_person(about.client, about.settings)
-    yield from reading(about.client, about.searches(library))
+    yield from reading(about.client, about.searches(library), about.settings)
     yield from clock(about.client, about.settings, about.now)
     yield from _subscriptions(about.subscriptions)
     yield from about.coverage()

@@ -13,6 +13,7 @@ from service.app.doctor_listening import coverage_findings, listening_findings
 from service.app.findings import Finding
 from service.app.our_subscriptions import NeverHeard, open_subscriptions, states_of
 from service.app.practice import role_codes
+from service.app.record_access import access_problems, record_access
 from service.app.settings import Settings, unknown_variables
 from service.app.wiring import make_client, make_clock, make_practice, open_queue
 from service.domain.vocabulary import Reference
@@ -25,13 +26,16 @@ from service.ports import InboxUnavailable, Search, Watermarks
 
 def examine_installation(settings: Settings) -> Iterator[Finding]:
     """Everything `doctor` finds."""
-    client = make_client(impatient(settings)) if settings.fhir_base_url else None
+    can_ask = settings.fhir_base_url is not None and not access_problems(settings)
+    access = record_access(settings) if can_ask else None
+    client = make_client(impatient(settings), access=access) if access else None
     try:
         yield from examine(
             Examined(
                 settings=settings,
                 unknown=unknown_variables(),
                 client=client,
+                token=access.request if access else None,
                 library=lambda: _library(settings),
                 searches=lambda library: needed_searches(library, settings),
                 subscriptions=lambda: _listening(settings),

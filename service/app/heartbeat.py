@@ -1,26 +1,38 @@
-"""The file by which a process that has no web of its own shows that it lives, and whether it can do its job.
+"""How a process that has no web of its own shows that it lives, and whether it can do its job: a file, and /livez.
 
-Touched every few seconds by the very loop that works: one that hangs stops touching. What it says is `ready`, or what is
-waited for; a process that waits for Redis lives, and starting it anew would not bring Redis back.
+Beaten every few seconds by the very loop that works: one that hangs stops beating. What the file says is `ready`, or what
+is waited for; a process that waits for Redis lives, and starting it anew would not bring Redis back.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 READY = "ready"
 WAITING = "waiting for Redis"
+LIMIT = timedelta(seconds=60)
+"""Without a beat for so long, a process hangs."""
 RETRYING = "celery.worker.consumer.consumer"
 """Celery says here that it tries to connect again, every few seconds; while it does, its timers stand still."""
 
 
-@dataclass(frozen=True)
 class Heartbeat:
-    """Does nothing without a path, so that nobody has to ask whether one was set."""
+    """Touches no file without a path, so that nobody has to ask whether one was set."""
 
-    path: Path | None
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        limit: timedelta = LIMIT,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path = path
+        self._limit, self._monotonic = limit, monotonic
+        self._beaten_at = monotonic()
 
     def is_ready(self) -> None:
         self._say(READY)
@@ -28,7 +40,15 @@ class Heartbeat:
     def waits(self) -> None:
         self._say(WAITING)
 
+    def age(self) -> timedelta:
+        """Since the last beat."""
+        return timedelta(seconds=self._monotonic() - self._beaten_at)
+
+    def is_alive(self) -> bool:
+        return self.age() < self._limit
+
     def _say(self, state: str) -> None:
+        self._beaten_at = self._monotonic()
         if self.path is not None:
             self.path.write_text(f"{state}\n", encoding="utf-8")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from service.app.coverage import counted
 from service.app.listening_report import listening
-from service.app.telemetry import WorkMetrics
+from service.app.metrics import StateMetrics
 from service.fhir.subscription_marks import COVERAGE, LISTENING
 from service.flow.send_canary import Flight
 from service.ports import Watermarks
 
 
-def publish(marks: Watermarks, metrics: WorkMetrics) -> None:
+def publish(marks: Watermarks, metrics: StateMetrics) -> None:
     """Set the gauges of listening and coverage; those of which nothing is known yet stay away."""
     report = listening(marks.get(LISTENING))
     if report is not None:

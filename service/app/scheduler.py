@@ -10,21 +10,28 @@ import signal
 import sys
 import threading
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry
 
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
+from service.adapters.redis_inbox import RedisInbox
+from service.adapters.redis_tallies import RedisTallies
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.heartbeat import Heartbeat
+from service.app.metrics import StateMetrics, about_this_build
+from service.app.operations_port import Dependency, Operations, serving
 from service.app.published import publish
 from service.app.settings import Settings, load_settings
-from service.app.telemetry import WorkMetrics, log_to
-from service.app.wiring import open_queue, serve_metrics
+from service.app.telemetry import log_to
+from service.app.wiring import open_queue
 from service.fhir.event_gaps import gaps_are_due
 from service.fhir.subscription_marks import GAPS
 from service.flow.catch_up import FAILED, MARK
 from service.flow.sweep import sweep
-from service.ports import Clock, Inbox, InboxUnavailable, Watermarks
+from service.ports import Clock, InboxUnavailable, Watermarks
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +49,15 @@ class Scheduler:
     """One look at a time; `step` is the whole of it."""
 
     index: RedisWorkIndex
-    inbox: Inbox
+    inbox: RedisInbox
     doorbell: RedisDoorbell
     dead_letters: RedisDeadLetters
     watermarks: Watermarks
     clock: Clock
-    metrics: WorkMetrics
+    tallies: RedisTallies
+    metrics: StateMetrics
     catch_up_every: timedelta
-    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(None))
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     _pause: timedelta = LOOK_EVERY
     _has_started: bool = field(default=False, init=False)
 
@@ -90,20 +98,27 @@ class Scheduler:
             self.doorbell.catch_up_is_due(every=self.catch_up_every)
         self._has_started = True
         self.metrics.inbox.set(waiting)
+        self._measure(now)
+
+    def _measure(self, now: datetime) -> None:
+        self.metrics.oldest.set(self.inbox.oldest().total_seconds())
         self.metrics.index.set(self.index.size())
         self.metrics.dead_letters.set(self.dead_letters.size())
         self.metrics.behind.set(self.index.behind(now).total_seconds())
+        totals = self.tallies.totals()
+        self.metrics.stand(totals.numbers, totals.unowned_since, now)
         publish(self.watermarks, self.metrics)
 
 
 def run_scheduler(settings: Settings) -> int:
     """Look until SIGTERM or SIGINT; the exit status."""
-    log_to(sys.stderr, role="scheduler", level=settings.log_level)
+    log_to(sys.stderr, role="scheduler", level=settings.log_level, form=settings.log_format)
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
+    registry, heartbeat = CollectorRegistry(), Heartbeat(settings.heartbeat_file)
+    about_this_build(registry, version=version("throughline"), role="scheduler")
     with open_queue(settings) as queue:
-        serve_metrics(settings, queue.metrics.registry)
         scheduler = Scheduler(
             index=queue.index,
             inbox=queue.inbox,
@@ -111,11 +126,18 @@ def run_scheduler(settings: Settings) -> int:
             dead_letters=queue.dead_letters,
             watermarks=queue.watermarks,
             clock=queue.clock,
-            metrics=queue.metrics,
+            tallies=queue.tallies,
+            metrics=StateMetrics(registry),
             catch_up_every=timedelta(seconds=settings.catch_up_seconds),
-            heartbeat=Heartbeat(settings.heartbeat_file),
+            heartbeat=heartbeat,
         )
-        scheduler.run(stop)
+        operations = Operations(
+            registry=registry,
+            heartbeat=heartbeat,
+            dependencies=(Dependency(name="queue", probe=queue.index.size),),
+        )
+        with serving(operations, settings.host, settings.metrics_port):
+            scheduler.run(stop)
     return 0
 
 

@@ -67,6 +67,21 @@ class Settings(BaseModel):
 
     fhir_base_url: HttpUrl | None = _a("the base address of a FHIR R4 server", "https://fhir.example.org/r4")
     fhir_auth_token: SecretStr | None = _a("a bearer token of the FHIR server", "<token>")
+    fhir_auth_client_id: str | None = _a("the client id given at registration", "throughline", min_length=1)
+    fhir_auth_client_secret: SecretStr | None = _a("the client secret given at registration", "<secret>")
+    fhir_auth_client_secret_in: Literal["header", "body"] = _a("header or body", "header", "header")
+    fhir_auth_private_key: SecretStr | None = _a("a private key, PEM or JWK", "<key>")
+    fhir_auth_private_key_next: SecretStr | None = _a("the private key that comes next", "<key>")
+    fhir_auth_private_key_previous: SecretStr | None = _a("the private key used before", "<key>")
+    fhir_auth_key_id: str | None = _a("the key id (kid) registered for the private key", "2026-11")
+    fhir_auth_token_url: HttpUrl | None = _a(
+        "the address of the token endpoint", "https://login.example.org/token"
+    )
+    fhir_auth_scope: str | None = _a("the scopes to ask for", "system/*.read system/*.write")
+    fhir_auth_audience: str | None = _a("whom assertions are addressed to", "https://login.example.org")
+    fhir_ca_file: Path | None = _a("a file of PEM certificates", "/etc/throughline/ca.crt")
+    fhir_client_certificate_file: Path | None = _a("a PEM certificate", "/etc/throughline/tls.crt")
+    fhir_client_key_file: Path | None = _a("the PEM key of that certificate", "/etc/throughline/tls.key")
     fhir_timeout_seconds: float = _a("a number of seconds", "20", 20.0, gt=0)
     redis_url: RedisUrl | None = _a("the address of a Redis server", "redis://localhost:6379/0")
     key_prefix: str = _a(
@@ -101,8 +116,12 @@ class Settings(BaseModel):
     host: str = _a("the address to listen at", "0.0.0.0", "127.0.0.1", min_length=1)  # noqa: S104
     port: int = _a("a port number", "8080", 8080, ge=1, le=65535)
     metrics_port: int | None = _a("a port number", "9090", ge=1, le=65535)
-    """Where worker and scheduler show their metrics; the web shows its own at /metrics."""
+    """Where worker and scheduler show /metrics, /livez and /readyz; the web shows its own."""
     heartbeat_file: Path | None = _a("a file that a living process touches", "/run/throughline/alive")
+    traces_endpoint: HttpUrl | None = _a(
+        "the address that takes traces as OTLP over HTTP", "http://collector:4318/v1/traces"
+    )
+    log_format: Literal["json", "text"] = _a("json or text", "json", "json")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _a(
         "DEBUG, INFO, WARNING or ERROR", "INFO", "INFO"
     )

@@ -54,7 +54,11 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
     with ExitStack() as undo:
         supervisor = Supervisor(environment={}, log_dir=state_dir / "logs", told=told)
         for role in ROLES:
-            supervisor.add(role, [sys.executable, "-m", "service.app.cli", role])
+            supervisor.add(
+                role,
+                [sys.executable, "-m", "service.app.cli", role],
+                environment=own_environment(role, settings),
+            )
         supervisor.end_left_over()
         check_address(settings.host, settings.port)
         redis = None
@@ -76,6 +80,13 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
     return Installation(
         supervisor=supervisor, redis=redis, redis_url=redis_url, web_url=web_url, state_dir=state_dir
     )
+
+
+def own_environment(role: str, settings: Settings) -> dict[str, str]:
+    """Two processes of one machine cannot show their metrics at one port: the scheduler takes the next."""
+    if role != "scheduler" or settings.metrics_port is None:
+        return {}
+    return {variable("metrics_port"): str(settings.metrics_port + 1)}
 
 
 def wait_until_alive(web_url: str, supervisor: Supervisor, *, within: float = READY_WITHIN) -> None:

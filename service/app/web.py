@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
+from service.adapters.tracing import Tracing
 from service.app.web_errors import tell_errors_as_fhir
 from service.app.web_headers import SecurityHeaders
 from service.app.web_metrics import NotificationMetrics
@@ -36,6 +37,7 @@ def create_app(
     details: Details | None = None,
     lifespan: Lifespan | None = None,
     version: str = "0",
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """The ASGI application.
 
@@ -51,11 +53,15 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a sender that follows a redirect turns its POST into an empty GET
         lifespan=_rings_out(bell, lifespan),
+        # FastAPI's own telemetry would export addresses, which hold tokens and ids, and the text of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(SecurityHeaders)
     tell_errors_as_fhir(app)
     metrics = NotificationMetrics(registry)
-    intake = Intake(watches=watches, inbox=inbox, limits=limits, metrics=metrics, bell=bell)
+    intake = Intake(
+        watches=watches, inbox=inbox, limits=limits, metrics=metrics, bell=bell, tracing=tracing or Tracing()
+    )
     add_notification_routes(app, intake)
     app.include_router(operation_routes(registry, checks, details))
     for router in routers:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import product
 from time import perf_counter
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from opentelemetry.trace import Span, SpanKind
 from starlette.requests import ClientDisconnect
 
+from service.adapters.tracing import Tracing
 from service.app.web_metrics import NotificationMetrics
 from service.fhir.notification_answers import FHIR_JSON, Answer, Outcome
 from service.flow import receive as step
@@ -37,6 +40,7 @@ class Intake:
         inbox: AsyncInbox,
         limits: Limits,
         metrics: NotificationMetrics,
+        tracing: Tracing,
         bell: Bell | None = None,
     ) -> None:
         """`watches` by token. `bell` is rung after an answer, for inboxes that do not ring by themselves."""
@@ -45,6 +49,7 @@ class Intake:
         self._limits = limits
         self._metrics = metrics
         self._bell = bell
+        self._tracing = tracing
         self._held = 0
 
     async def notified(self, request: Request) -> Response:
@@ -73,13 +78,30 @@ class Intake:
             return refusal or step.unknown_address()
         held = bytearray()
         try:
-            refusal = await self._read(request, held)
-            if refusal is not None:
-                return refusal
-            whole = replace(delivery, body=bytes(held))
-            return await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
+            with self._span(request, watch) as span:
+                refusal = await self._read(request, held)
+                if refusal is not None:
+                    return refusal
+                whole = replace(delivery, headers=self._traced(request), body=bytes(held))
+                answer = await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
+                span.set_attribute("throughline.outcome", answer.outcome.value)
+                return answer
         finally:
             self._held -= len(held)
+
+    def _span(self, request: Request, watch: Watch) -> AbstractContextManager[Span]:
+        """Only of what is let in: strangers make no traces. The address is left out, because it holds the token."""
+        return self._tracing.span(
+            "notification",
+            parent=request.headers.get(step.TRACE, ""),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": request.method, "throughline.subscription": watch.name},
+        )
+
+    def _traced(self, request: Request) -> Mapping[str, str]:
+        """The headers, with our own span as the one to continue where we trace."""
+        here = self._tracing.here()
+        return {**request.headers, step.TRACE: here} if here else request.headers
 
     async def _read(self, request: Request, held: bytearray) -> Answer | None:
         """Fill `held` with the body; the refusal when it is too much, too slow, or broken off."""

@@ -17,31 +17,35 @@ from typing import Any
 
 from celery import Celery
 from fastapi import APIRouter, FastAPI
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from service.adapters.clocks import FileClock, SystemClock
-from service.adapters.fhir.auth import BearerToken
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.client import Limits as HttpLimits
 from service.adapters.fhir.history import HttpRecordHistory
+from service.adapters.fhir.pacing import Pace
 from service.adapters.fhir.probe import CAREFUL
 from service.adapters.fhir.retry import Backoff
 from service.adapters.fhir.subscription_server import HttpSubscriptionServer
+from service.adapters.fhir.watching import Watcher, unwatched
 from service.adapters.fhir_http import HttpFhirRecord
 from service.adapters.fhir_versions import VersionNeutralRecord, server_version
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_echoes import RedisEchoes
-from service.adapters.redis_inbox import AsyncInbox, RedisInbox
+from service.adapters.redis_inbox import AsyncInbox, RedisInbox, Taken
+from service.adapters.redis_tallies import RedisTallies
+from service.adapters.redis_trail import RedisTrail
 from service.adapters.redis_watermarks import AsyncWatermarks, RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.celery_app import make_celery
 from service.app.listening_report import as_details, listening
+from service.app.observing import Observation
 from service.app.practice import practice_of, role_codes
 from service.app.probed_record import ProbedRecord
-from service.app.settings import Settings, rereading
-from service.app.telemetry import WorkMetrics
+from service.app.record_access import RecordAccess, record_access
+from service.app.settings import Settings
 from service.app.web import Check, create_app
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
@@ -71,13 +75,18 @@ class Queue:
     echoes: RedisEchoes
     doorbell: RedisDoorbell
     celery: Celery
+    tallies: RedisTallies
+    trail: RedisTrail
     clock: Clock
-    metrics: WorkMetrics
+
+
+def takes_no_note(_headers: Mapping[str, str], _waited: timedelta) -> None:
+    """For whoever reads an inbox without measuring it."""
 
 
 @contextmanager
-def open_queue(settings: Settings) -> Iterator[Queue]:
-    """Connects at the first use, so that a process can start before Redis does."""
+def open_queue(settings: Settings, *, taken: Taken = takes_no_note) -> Iterator[Queue]:
+    """Connects at the first use, so that a process can start before Redis does. `taken`: see RedisInbox."""
     keys = Keys(prefix=settings.key_prefix)
     celery = make_celery(settings)
     with connect(settings.need("redis_url")) as client:
@@ -88,6 +97,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
                     keys,
                     consumer=f"{socket.gethostname()}-{os.getpid()}",
                     left_behind_after=settings.lease,
+                    taken=taken,
                 ),
                 index=RedisWorkIndex(client, keys, lease=settings.lease),
                 dead_letters=RedisDeadLetters(client, keys),
@@ -95,8 +105,9 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
                 echoes=RedisEchoes(client, keys),
                 doorbell=RedisDoorbell(client, keys, celery),
                 celery=celery,
+                tallies=RedisTallies(client, keys),
+                trail=RedisTrail(client, keys),
                 clock=make_clock(settings),
-                metrics=WorkMetrics(CollectorRegistry()),
             )
         finally:
             celery.close()
@@ -112,12 +123,16 @@ class RecordServer:
 
 
 @contextmanager
-def open_server(settings: Settings, *, reading_only: bool = False, below: str = "") -> Iterator[RecordServer]:
+def open_server(
+    settings: Settings, *, reading_only: bool = False, below: str = "", seen: Observation | None = None
+) -> Iterator[RecordServer]:
     """The record server; what it can do is tried at the first use, unless nothing will be written.
 
-    `below`: a path below its base address, where some servers keep their Subscriptions.
+    `below`: a path below its base address, where some servers keep their Subscriptions. `seen` looks on, and brings the
+    access that all clients of a process share.
     """
-    client = make_client(settings, below=below)
+    access, watch = (seen.access, seen.watch) if seen else (None, unwatched)
+    client = make_client(settings, below=below, access=access, watch=watch, pace=seen.pace if seen else None)
     try:
         record = HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
         yield RecordServer(
@@ -130,20 +145,31 @@ def open_server(settings: Settings, *, reading_only: bool = False, below: str = 
 
 
 @contextmanager
-def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[FhirRecord]:
+def open_record(
+    settings: Settings, *, reading_only: bool = False, seen: Observation | None = None
+) -> Iterator[FhirRecord]:
     """The record server as nothing but the record."""
-    with open_server(settings, reading_only=reading_only) as server:
+    with open_server(settings, reading_only=reading_only, seen=seen) as server:
         yield server.record
 
 
-def make_client(settings: Settings, *, below: str = "") -> FhirClient:
-    """HTTP with the record server, with the token of the settings when there is one."""
-    auth = BearerToken(rereading("fhir_auth_token", settings)) if settings.fhir_auth_token else None
+def make_client(
+    settings: Settings,
+    *,
+    below: str = "",
+    access: RecordAccess | None = None,
+    watch: Watcher = unwatched,
+    pace: Pace | None = None,
+) -> FhirClient:
+    """HTTP with the record server. `access` is shared by all clients of a process, so that they share one token."""
+    access = access or record_access(settings)
     # A call that gives up well before the lease ends leaves its worker time to give the person back properly.
     patience = Backoff(patience=max(2.0, settings.lease_seconds / 3))
     limits = HttpLimits(answer=settings.fhir_timeout_seconds)
     base_url = settings.need("fhir_base_url") + (f"/{below.strip('/')}" if below else "")
-    return FhirClient(base_url, auth=auth, limits=limits, backoff=patience)
+    return FhirClient(
+        base_url, auth=access.auth, tls=access.tls, limits=limits, backoff=patience, pace=pace, watch=watch
+    )
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -194,18 +220,13 @@ def make_directory(settings: Settings, record: FhirRecord, library: Library) -> 
     )
 
 
-def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
-    """Metrics of a process that has no web of its own, where a port is set for them."""
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.host, registry)
-
-
 def make_web(
     settings: Settings,
     *,
     watches: Mapping[str, Watch],
     routers: Sequence[APIRouter] = (),
     checks: Sequence[Check] = (),
+    seen: Observation | None = None,
 ) -> FastAPI:
     """The web process: it stores notifications and rings; `watches` by token, `routers` e.g. the governance pages."""
     keys = Keys(prefix=settings.key_prefix)
@@ -234,7 +255,8 @@ def make_web(
         watches=watches,
         inbox=inbox,
         limits=Limits(body_bytes=settings.max_body_bytes, depth=settings.max_depth),
-        registry=CollectorRegistry(),
+        registry=seen.registry if seen else CollectorRegistry(),
+        tracing=seen.tracing if seen else None,
         checks=[Check(name="inbox", probe=answers), *checks],
         routers=routers,
         details={"listening": hears},

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
-from service.adapters.waiting import repeated
-from service.app.answered_bell import AnsweredBell
+from service.app.catching_up import CatchingUp
 from service.app.counting import count
 from service.app.later import (
     LONGEST_PAUSE,
@@ -24,28 +24,22 @@ from service.app.later import (
     pause_after,
     why_to_park,
 )
-from service.app.practice import watched
-from service.app.telemetry import WorkMetrics, fault_of, labels_of
+from service.app.metrics import labels_of
+from service.app.telemetry import fault_of
+from service.domain.evidence import PersonRecord
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
-from service.fhir.record_history import RecordHistory
-from service.flow.catch_up import FAILED, CaughtUp, catch_up
-from service.flow.reconcile import Practice, Reconciled, reconcile
-from service.flow.sweep import sweep
-from service.flow.take_in import Events, take_in
+from service.flow.reconcile import Reconciled, reconcile
+from service.flow.take_in import Events, Trail, take_in
 from service.ports import (
     Claim,
-    Clock,
     DeadLetters,
     Echoes,
-    FhirRecord,
     Inbox,
     InboxUnavailable,
     RecordFailure,
     RecordUnavailable,
     Resource,
-    Watermarks,
-    WorkIndex,
     Written,
 )
 
@@ -58,34 +52,25 @@ LOOKS = 4
 AT_ONCE = 200  # notifications taken in one round
 DRAIN_FOR = timedelta(seconds=20)
 """How long one message may drain the inbox before it lets others have the thread."""
-SWEEP_LIMIT = 500
-SAY_SO_EVERY = 10.0  # seconds between two words of a catch-up that it is running
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(CatchingUp):
     """The jobs of a worker over its ports. Every method may be called from several threads at once."""
 
     inbox: Inbox
-    index: WorkIndex
-    record: FhirRecord
     dead_letters: DeadLetters
-    watermarks: Watermarks
     echoes: Echoes
-    doorbell: AnsweredBell
-    clock: Clock
-    practice: Practice
-    begins: frozenset[str]
     directory: Callable[[], Sequence[Resource]]
-    metrics: WorkMetrics
     monotonic: Callable[[], float]
-    history: RecordHistory | None = None
     events: Events | None = None
     canaries: frozenset[str] = frozenset()
     """Subscriptions that tell of the canary only."""
-    after_reading: Callable[[CaughtUp], object] = lambda _caught_up: None
-    """Called whenever the record has been read again, for whatever reason."""
-    after_catch_up: Callable[[CaughtUp], object] = lambda _caught_up: None
+    tallied: Callable[[Reference, PersonRecord], object] = lambda _person, _seen: None
+    """Told how a person stands after each look that had nothing left to write."""
+    trail: Trail = lambda _people, _headers: None
+    around: Callable[[Reference], AbstractContextManager[object]] = lambda _person: nullcontext()
+    """Put around the work on one person, e.g. a span of the trace that woke them."""
 
     def starts(self) -> None:
         """A bell that a killed worker left rung would keep others from ringing for a while; rung twice does no harm."""
@@ -131,11 +116,13 @@ class Work:
             pathways=self.practice.pathways,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
+            trail=self.trail,
         )
         understood = done.taken - done.later - done.parked
         labels_of(
             {"understood": understood, "later": done.later, "parked": done.parked}, self.metrics.taken_in
         )
+        self.metrics.parked.labels("notification").inc(done.parked)
         if done.taken:
             log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
         self.metrics.recovered.inc(done.recovered)
@@ -152,7 +139,9 @@ class Work:
             if claim is None:
                 self.metrics.stale.inc()
                 return
-            self._reconcile(claim)
+            self.metrics.begun(claim, self.clock.now())
+            with self.around(claim.person):
+                self._reconcile(claim)
         except InboxUnavailable:
             log.warning("the work index does not answer; whoever was being looked at is taken up again")
 
@@ -178,6 +167,8 @@ class Work:
 
     def _finish(self, claim: Claim, done: Reconciled) -> None:
         """Give the person back; what was parked before is settled now, unless part of their care is not followed up."""
+        if done.seen is not None and not done.writes:
+            self.tallied(claim.person, done.seen)
         reason = why_to_park(done.broken, done.not_followed)
         if not reason:
             self.index.finish(claim, done.next_due_at)
@@ -185,7 +176,7 @@ class Work:
             return
         now = self.clock.now()
         self.metrics.failures.labels("broken" if done.broken else "no version").inc()
-        self.dead_letters.park(letter_about(claim.person, reason, now))
+        self._park(claim.person, reason, now)
         self.index.finish(claim, no_later_than(done.next_due_at, now, PARKED_AGAIN_AFTER))
 
     def _settle(self, person: Reference) -> Reconciled:
@@ -244,54 +235,9 @@ class Work:
             self.index.back_off(claim, pause_after(failed, claim.token))
             return
         now = self.clock.now()
-        self.dead_letters.park(letter_about(claim.person, reason, now))
+        self._park(claim.person, reason, now)
         self.index.finish(claim, no_later_than(None, now, PARKED_AGAIN_AFTER))
 
-    # --- catching up
-
-    def catch_up(self) -> None:
-        """Read from the record what notifications may have missed."""
-        try:
-            with repeated(self.doorbell.catch_up_has_begun, every=SAY_SO_EVERY):
-                done = self._read_what_changed()
-                self.metrics.caught_up.labels("rebuilt" if done.rebuilt else "done").inc()
-                self.sweep()
-                self.after_catch_up(done)
-            self.watermarks.set(FAILED, "")
-            self.sweep()
-        except RecordFailure as failure:
-            self.metrics.caught_up.labels("failed").inc()
-            self.watermarks.set(FAILED, self.clock.now().isoformat())
-            log.warning("catch-up ended early (%s); it begins again where it was", type(failure).__name__)
-        except InboxUnavailable:
-            log.warning("the work index does not answer; catch-up begins again where it was")
-        finally:
-            self._answer_catch_up()
-
-    def sweep(self) -> None:
-        """Do not wait for the scheduler's next look when somebody is known to be due."""
-        sweep(self.index, self.doorbell, self.clock.now(), SWEEP_LIMIT)
-
-    def _read_what_changed(self) -> CaughtUp:
-        done = catch_up(
-            self.record,
-            self.index,
-            self.watermarks,
-            types=watched(self.practice),
-            begins=self.begins,
-            now=self.clock.now(),
-            lookback=self.practice.lookback,
-            base_url=self.practice.catalogue.base_url,
-            history=self.history,
-            pathways=self.practice.pathways,
-        )
-        self.after_reading(done)
-        if done.read or done.rebuilt:
-            log.info("caught up", extra={"read": done.read, "woken": done.woken, "rebuilt": done.rebuilt})
-        return done
-
-    def _answer_catch_up(self) -> None:
-        try:
-            self.doorbell.answer_catch_up()
-        except InboxUnavailable:
-            log.warning("a catch-up's bell could not be answered; it falls silent by itself")
+    def _park(self, person: Reference, reason: str, now: datetime) -> None:
+        self.metrics.parked.labels("person").inc()
+        self.dead_letters.park(letter_about(person, reason, now))

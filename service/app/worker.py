@@ -8,19 +8,24 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps, signals
+from celery.apps import worker as celery_worker
 from celery.worker.consumer import Consumer
+from opentelemetry.trace import SpanKind
 
 from service.adapters.redis_doorbell import Job, Queue
+from service.adapters.tracing import Tracing
 from service.app.celery_app import make_celery  # part of what this module offers
 from service.app.heartbeat import RETRYING, BeatWhileRetrying, Heartbeat
+from service.app.observing import open_observation
+from service.app.operations_port import Dependency, Operations, serving
+from service.app.record_answers import record_answers
 from service.app.settings import Settings, load_settings
 from service.app.telemetry import log_to
-from service.app.wiring import serve_metrics
 from service.app.work import Work
 from service.app.worker_wiring import open_work
 from service.domain.vocabulary import Reference
@@ -35,15 +40,17 @@ LONGEST_PAUSE = 5
 """Seconds between two tries to reach Redis."""
 
 
-def add_tasks(celery: Celery, work: Work) -> None:
+def add_tasks(celery: Celery, work: Work, tracing: Tracing | None = None) -> None:
     """The three jobs as Celery tasks; they never raise, so that a message is never delivered for ever.
 
     In which queue each travels is said once, by the routes in celery_app.py.
     """
+    traced = tracing or Tracing()
 
     @celery.task(name=Job.TAKE_IN.value, shared=False)
     def take_in() -> None:
-        with _telling(Job.TAKE_IN):
+        # Many notifications are taken in at once, so this span is linked to each of their traces.
+        with _telling(Job.TAKE_IN), traced.span("take in", kind=SpanKind.CONSUMER):
             work.take_in()
 
     @celery.task(name=Job.RECONCILE_PERSON.value, shared=False)
@@ -54,7 +61,7 @@ def add_tasks(celery: Celery, work: Work) -> None:
     # Not acknowledged late: a catch-up may outlast the redelivery time, and the scheduler rings again anyway.
     @celery.task(name=Job.CATCH_UP.value, acks_late=False, shared=False)
     def catch_up() -> None:
-        with _telling(Job.CATCH_UP):
+        with _telling(Job.CATCH_UP), traced.span("catch up"):
             work.catch_up()
 
 
@@ -72,30 +79,44 @@ def _telling(job: Job) -> Iterator[None]:
 
 def run_worker(settings: Settings) -> int:
     """Work until SIGTERM, then finish what is in hand; the exit status."""
-    log_to(sys.stderr, role="worker", level=settings.log_level)
-    with open_work(settings) as (work, celery):
-        add_tasks(celery, work)
+    log_to(sys.stderr, role="worker", level=settings.log_level, form=settings.log_format)
+    heartbeat = Heartbeat(settings.heartbeat_file)
+    with ExitStack() as stack:
+        seen = stack.enter_context(open_observation(settings, role="worker"))
+        work, celery = stack.enter_context(open_work(settings, seen))
+        add_tasks(celery, work, seen.tracing)
         work.starts()
-        serve_metrics(settings, work.metrics.registry)
-        if settings.heartbeat_file is not None:
-            heartbeat = Heartbeat(settings.heartbeat_file)
-            celery.steps["consumer"].add(_beating(heartbeat))
-            logging.getLogger(RETRYING).addHandler(BeatWhileRetrying(heartbeat))
-        celery.steps["consumer"].add(Reconnecting)
-        signals.setup_logging.connect(_leave_logging_alone)
-        worker = celery.Worker(
-            pool="threads",
-            consumer_cls=SoonBack,
-            concurrency=settings.worker_concurrency,
-            queues=[queue.value for queue in Queue],
-            loglevel="INFO",
-            quiet=True,
-            without_mingle=True,
-            without_gossip=True,
-            without_heartbeat=True,
+        operations = Operations(
+            registry=seen.registry,
+            heartbeat=heartbeat,
+            dependencies=(
+                Dependency(name="queue", probe=work.index.size),
+                Dependency(name="record", probe=stack.enter_context(record_answers(settings, seen))),
+            ),
         )
-        worker.start()
-        return int(worker.exitcode or 0)
+        stack.enter_context(serving(operations, settings.host, settings.metrics_port))
+        celery.steps["consumer"].update({_beating(heartbeat), Reconnecting})
+        logging.getLogger(RETRYING).addHandler(BeatWhileRetrying(heartbeat))
+        signals.setup_logging.connect(_leave_logging_alone)
+        # What Celery would print past every logger when it is asked to stop becomes a line like any other.
+        celery_worker.safe_say = lambda message, *_: log.info("Celery says: %s", message.strip())
+        return _consume(celery, settings)
+
+
+def _consume(celery: Celery, settings: Settings) -> int:
+    worker = celery.Worker(
+        pool="threads",
+        consumer_cls=SoonBack,
+        concurrency=settings.worker_concurrency,
+        queues=[queue.value for queue in Queue],
+        loglevel="INFO",
+        quiet=True,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
 
 
 class SoonBack(Consumer):

@@ -10,6 +10,8 @@ from datetime import timedelta
 from celery import Celery
 
 from service.app.after_catch_up import AfterCatchUp
+from service.app.metrics import WorkMetrics
+from service.app.observing import Observation, followed, on_taken, open_observation, tallying
 from service.app.practice import begins
 from service.app.settings import Settings
 from service.app.subscription_files import read_watching
@@ -33,13 +35,15 @@ from service.flow.reconcile import Practice
 
 
 @contextmanager
-def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
+def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[tuple[Work, Celery]]:
     """A worker's jobs. MappingsProblem or SubscriptionsProblem when the files of the site cannot be used."""
     with ExitStack() as stack:
-        queue = stack.enter_context(open_queue(settings))
+        seen = seen or stack.enter_context(open_observation(settings, role="worker"))
+        metrics = WorkMetrics(seen.registry)
+        queue = stack.enter_context(open_queue(settings, taken=on_taken(metrics, seen.tracing)))
         library = read_library(settings, today=queue.clock.now().date())
-        server = stack.enter_context(open_server(settings))
-        upkeep = stack.enter_context(_open_upkeep(settings, server, queue))
+        server = stack.enter_context(open_server(settings, seen=seen))
+        upkeep = stack.enter_context(_open_upkeep(settings, server, queue, seen))
         practice = make_practice(settings, library)
         work = Work(
             inbox=queue.inbox,
@@ -53,19 +57,26 @@ def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
             practice=practice,
             begins=begins(library),
             directory=make_directory(settings, server.record, library).people,
-            metrics=queue.metrics,
+            metrics=metrics,
             monotonic=time.monotonic,
+            tallied=tallying(queue.tallies, metrics, practice, queue.clock),
+            **followed(seen.tracing, queue.trail),
             history=server.history,
             events=server.subscriptions.events,
             canaries=upkeep.canaries if upkeep else frozenset(),
             after_reading=upkeep.saw if upkeep else _nothing,
-            after_catch_up=_after_catch_up(settings, server, queue, practice, upkeep),
+            after_catch_up=_after_catch_up(settings, server, queue, practice, metrics, upkeep),
         )
         yield work, queue.celery
 
 
 def _after_catch_up(
-    settings: Settings, server: RecordServer, queue: Queue, practice: Practice, upkeep: Upkeep | None
+    settings: Settings,
+    server: RecordServer,
+    queue: Queue,
+    practice: Practice,
+    metrics: WorkMetrics,
+    upkeep: Upkeep | None,
 ) -> AfterCatchUp:
     return AfterCatchUp(
         record=server.record,
@@ -73,14 +84,16 @@ def _after_catch_up(
         marks=queue.watermarks,
         clock=queue.clock,
         practice=practice,
-        metrics=queue.metrics,
+        metrics=metrics,
         population_every=timedelta(seconds=settings.population_seconds),
         upkeep=upkeep.look if upkeep else None,
     )
 
 
 @contextmanager
-def _open_upkeep(settings: Settings, server: RecordServer, queue: Queue) -> Iterator[Upkeep | None]:
+def _open_upkeep(
+    settings: Settings, server: RecordServer, queue: Queue, seen: Observation
+) -> Iterator[Upkeep | None]:
     """Who looks after our Subscriptions; nobody where none can be asked for, or the server tells nothing anyway."""
     if settings.public_url is None or settings.secret_key is None:
         yield None
@@ -92,7 +105,7 @@ def _open_upkeep(settings: Settings, server: RecordServer, queue: Queue) -> Iter
     keys = installation_keys(settings)
     with ExitStack() as stack:
         made_at = watching.server.made_at if watching.server else ""
-        asked = stack.enter_context(open_server(settings, below=made_at)) if made_at else server
+        asked = stack.enter_context(open_server(settings, below=made_at, seen=seen)) if made_at else server
         yield Upkeep(
             ours=Subscriptions(
                 record=asked.record,

@@ -21,3 +21,7 @@ def unpacked(body: bytes) -> RawNotification:
         raise NotificationProblem(
             "This letter holds no notification; look at it with `throughline dead-letters list`."
         ) from problem
+
+
+FAULT = "Throughline itself failed on this notification ({}). Report it with this letter's id, then retry."
+REFUSED = "The record server refused to show what changed (HTTP {}). Check what Throughline's account may read, then retry."

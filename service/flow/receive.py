@@ -27,6 +27,9 @@ JSON_TYPES = frozenset(
 READ_TYPES = JSON_TYPES | XML_TYPES
 KEPT_HEADERS = ("x-medplum-deleted-resource", "x-medplum-interaction")
 """Headers that carry meaning; everything else a sender sets is dropped, secrets first."""
+TRACE = "traceparent"
+"""Kept when it is well-formed (W3C Trace Context 3.2): it holds numbers only. `tracestate` and `baggage` may hold anything."""
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _PATH = re.compile(r"(?:[A-Z][A-Za-z]{1,63}(?:/[A-Za-z0-9\-.]{1,64})?)?\Z")
 
 
@@ -221,8 +224,14 @@ def _raw(request: Delivery, watch: Watch) -> RawNotification:
         path=request.path,
         content_type=request.headers.get("content-type", ""),
         body=request.body,
-        headers={name: request.headers[name] for name in KEPT_HEADERS if name in request.headers},
+        headers=_kept(request.headers),
     )
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    trace = headers.get(TRACE, "")
+    return kept | {TRACE: trace} if _TRACEPARENT.fullmatch(trace) else kept
 
 
 # --- wording ----------------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class Reconciled:
     written: tuple[Written, ...] = ()
     """What stands in the record now of everything written; empty when it already said what should be."""
     decisions: tuple[Decision, ...] = ()
+    seen: PersonRecord | None = field(default=None, repr=False)
     tries: int = 1
     broken: int = 0
     unreadable: tuple[str, ...] = field(default=(), repr=False)
@@ -130,6 +131,7 @@ def reconcile(
             next_due_at=min((d.next_due_at for d in decisions if d.next_due_at), default=None),
             written=tuple(written),
             decisions=decisions,
+            seen=seen.record,
             tries=tries,
             broken=seen.record.broken,
             unreadable=seen.record.unreadable,

@@ -15,7 +15,7 @@ from datetime import timedelta
 from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.event_gaps import Gaps
 from service.fhir.notifications import NotificationProblem, Parsed, ResourceChange, parse, parse_resource
-from service.fhir.parked import packed
+from service.fhir.parked import FAULT, REFUSED, packed
 from service.fhir.subscription_marks import known_mark, marks_after
 from service.flow.concerned import Concerned, Skip
 from service.ports import (
@@ -40,6 +40,8 @@ CatchUp = Callable[[str], object]
 """Reads what a subscription watches from the record itself and wakes whom it concerns; takes the name."""
 Events = Callable[[Reference, int, int], Resource]
 """Asks the server again for the events of a Subscription from one number to another: its notification Bundle."""
+Trail = Callable[[Iterable[Reference], Mapping[str, str]], object]
+"""Told, before people are woken, the headers kept with the notification that wakes them: which trace they follow."""
 GRACE = timedelta(seconds=2)
 """How long a missing event number may still be on its way; senders deliver in parallel."""
 SOON, LATER = timedelta(seconds=5), timedelta(minutes=5)
@@ -79,6 +81,7 @@ def take_in(
     base_url: str,
     limit: int,
     grace: timedelta = GRACE,
+    trail: Trail = lambda _people, _headers: None,
 ) -> TakenIn:
     """Take up to `limit` notifications from the inbox; `base_url` is that of the record server.
 
@@ -95,8 +98,8 @@ def take_in(
         return TakenIn()
     concerned = Concerned(record, echoes, pathways=pathways, base_url=base_url)
     round_ = _Round(
-        concerned=concerned, dead_letters=dead_letters, clock=clock, base_url=base_url, canaries=canaries
-    )
+        concerned=concerned, dead_letters=dead_letters, clock=clock, base_url=base_url, canaries=canaries, trail=trail
+    )  # fmt: skip
     round_.understand(entries)
     concerned.prepare(change for parsed in round_.understood.values() for change in parsed.changes)
     for entry in list(round_.understood):
@@ -119,7 +122,8 @@ class _Round:
     dead_letters: DeadLetters
     clock: Clock
     base_url: str
-    canaries: Collection[str] = ()
+    canaries: Collection[str]
+    trail: Trail
     raw: dict[str, RawNotification] = field(default_factory=dict)
     understood: dict[str, Parsed] = field(default_factory=dict)
     people: set[Reference] = field(default_factory=set)
@@ -151,7 +155,9 @@ class _Round:
             return
         try:
             for change in parsed.changes:
-                self.people.update(self._people(entry, change))
+                people = self._people(entry, change)
+                self.people.update(people)
+                self.trail(people, self.raw[entry].headers)
         except RecordUnavailable:
             self.waiting.add(entry)
         except RecordFailure as failure:
@@ -290,9 +296,3 @@ def _by_subscription(round_: _Round) -> dict[str, list[Parsed]]:
     for entry, parsed in round_.understood.items():
         found.setdefault(round_.raw[entry].subscription, []).append(parsed)
     return found
-
-
-# --- wording ----------------------------------------------------------------------------------------------------
-
-FAULT = "Throughline itself failed on this notification ({}). Report it with this letter's id, then retry."
-REFUSED = "The record server refused to show what changed (HTTP {}). Check what Throughline's account may read, then retry."

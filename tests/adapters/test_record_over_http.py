@@ -239,7 +239,7 @@ def test_a_condition_is_escaped_as_fhir_wants_it():
         (
             outcome(401, {"code": "login"}),
             RecordRefused,
-            "GET Task: the FHIR server does not let us (401, login). Check THROUGHLINE_FHIR_AUTH_TOKEN and the scopes granted.",
+            "GET Task: the FHIR server does not let us (401, login). Check the THROUGHLINE_FHIR_AUTH_… settings and the scopes granted.",
         ),
         (
             outcome(422, LEAK, {"code": "Ana is at home", "expression": ["Task.note.where(text = 'Ana')"]}),

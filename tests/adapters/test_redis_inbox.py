@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -53,6 +54,20 @@ def test_a_notification_comes_out_exactly_as_it_went_in(inbox):
     )
     entry = inbox.append(sent)
     assert inbox.take(10) == [(entry, sent)]
+
+
+def test_how_long_entries_have_waited_is_told_when_they_are_taken(client, keys):
+    told = []
+    inbox = RedisInbox(
+        client, keys, consumer="one", wall=lambda: time.time() + 60, taken=lambda *each: told.append(each)
+    )
+    assert inbox.oldest() == timedelta(0)
+    inbox.append(notification(b"1", headers={"traceparent": "00-…"}))
+    assert timedelta(seconds=55) < inbox.oldest() < timedelta(seconds=120)
+    inbox.take(10)
+    [(headers, waited)] = told
+    assert headers == {"traceparent": "00-…"}
+    assert timedelta(seconds=55) < waited < timedelta(seconds=120)
 
 
 def test_entries_come_in_order_and_stay_until_they_are_done(inbox):

@@ -27,7 +27,7 @@ COMMANDS = (
     "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "replay", "pathways list",
     "pathways check", "pathways describe", "pathways export", "pathways publish", "pathways simulate",
     "subscriptions plan", "subscriptions apply", "subscriptions status", "subscriptions topics",
-    "dead-letters list", "dead-letters retry",
+    "dead-letters list", "dead-letters retry", "keys new", "keys show",
 )  # fmt: skip
 
 

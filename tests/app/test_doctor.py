@@ -93,7 +93,7 @@ def test_an_unreachable_server_is_one_finding_and_ends_the_examination():
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [
-        (401, "Put a valid bearer token into THROUGHLINE_FHIR_AUTH_TOKEN, or into a file named by THROUGHLINE_FHIR_AUTH_TOKEN_FILE. In the chart: existingSecret (key fhir-token)."),
+        (401, "Put a valid bearer token into THROUGHLINE_FHIR_AUTH_TOKEN, or into a file named by THROUGHLINE_FHIR_AUTH_TOKEN_FILE; docs/connecting.md shows the other ways. In the chart: existingSecret (key fhir-token)."),
         (403, "Ask for the right to read and write: Task, CarePlan, Communication, Provenance, and to read what pathways ask about."),
     ],
 )  # fmt: skip

@@ -11,13 +11,14 @@ from service.adapters.redis_connection import Keys, connect
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_inbox import RedisInbox
+from service.adapters.redis_tallies import RedisTallies
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.coverage import counted_mark
 from service.app.heartbeat import Heartbeat
 from service.app.listening_report import Heard, Listening, listening_mark
+from service.app.metrics import StateMetrics
 from service.app.scheduler import LONGEST_PAUSE, LOOK_EVERY, REBUILD_EVERY, Scheduler
-from service.app.telemetry import WorkMetrics
 from service.domain.vocabulary import PathwayId, Reference
 from service.flow.catch_up import FAILED, MARK
 from service.flow.listen import Hearing
@@ -63,9 +64,10 @@ def make(client, keys, celery):
             dead_letters=RedisDeadLetters(client, keys),
             watermarks=RedisWatermarks(client, keys),
             clock=ManualClock(),
-            metrics=WorkMetrics(CollectorRegistry()),
+            metrics=StateMetrics(CollectorRegistry()),
             catch_up_every=timedelta(seconds=60),
-            **more,
+            tallies=RedisTallies(client, keys),
+            **{"heartbeat": Heartbeat(), **more},
         )
 
     return make
@@ -186,11 +188,17 @@ def test_a_missing_mark_asks_for_a_catch_up_whatever_the_pace(make, celery, clie
 
 def test_metrics_show_what_waits(make, tmp_path):
     scheduler = make(heartbeat=Heartbeat(tmp_path / "alive"))
+    scheduler.tallies.keep(ANA, {"follow-ups|p|overdue": 4, "unowned|p": 1, "enrolments|p": 1}, HOUSE_NOW)
+    scheduler.clock.move(hours=1)
     scheduler.index.wake([ANA], HOUSE_NOW - timedelta(minutes=2))
     scheduler.look()
     value = scheduler.metrics.registry.get_sample_value
     assert value("throughline_index_size") == 1
-    assert value("throughline_behind_seconds") == 120
+    assert value("throughline_behind_seconds") == 3720
+    assert value("throughline_open_follow_ups", {"pathway": "p", "timeliness": "overdue"}) == 4
+    assert value("throughline_unowned_follow_ups", {"pathway": "p"}) == 1
+    assert value("throughline_unowned_oldest_seconds") == 3600
+    assert value("throughline_owned_ratio") == 0.75
     assert value("throughline_claims_total") == 1
     assert (tmp_path / "alive").read_text("utf-8") == "ready\n"
 

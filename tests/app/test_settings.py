@@ -73,7 +73,16 @@ def test_a_rotated_secret_file_takes_effect_without_a_restart(tmp_path):
 
 
 def test_every_secret_is_known_as_one():
-    assert secret_names() == ["fhir_auth_token", "redis_url", "secret_key", "secret_key_previous"]
+    assert secret_names() == [
+        "fhir_auth_token",
+        "fhir_auth_client_secret",
+        "fhir_auth_private_key",
+        "fhir_auth_private_key_next",
+        "fhir_auth_private_key_previous",
+        "redis_url",
+        "secret_key",
+        "secret_key_previous",
+    ]
 
 
 def test_secrets_are_never_shown(tmp_path):

@@ -6,9 +6,8 @@ import logging
 
 import pytest
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
-from prometheus_client import CollectorRegistry, generate_latest
 
-from service.app.telemetry import JsonLines, OncePerTrouble, WorkMetrics, log_to
+from service.app.telemetry import JsonLines, OncePerTrouble, PlainLines, log_to
 
 
 @pytest.fixture
@@ -111,12 +110,22 @@ def test_the_filter_leaves_other_loggers_alone():
     assert json.loads(JsonLines("web").format(record))["role"] == "web"
 
 
-def test_metrics_have_no_label_that_could_name_a_person():
-    registry = CollectorRegistry()
-    metrics = WorkMetrics(registry)
-    metrics.decisions.labels("after-discharge", "wrote").inc()
-    names = {label for metric in registry.collect() for sample in metric.samples for label in sample.labels}
-    assert names <= {"outcome", "pathway", "kind", "le"}
-    assert b'throughline_decisions_total{outcome="wrote",pathway="after-discharge"} 1.0' in generate_latest(
-        registry
+def test_lines_for_a_terminal_say_the_same(stream):
+    record = logging.makeLogRecord(
+        {
+            "name": "service.flow.x",
+            "msg": "took in",
+            "levelno": 20,
+            "levelname": "INFO",
+            "taken": 3,
+            "created": 1.5,
+        }
     )
+    assert PlainLines("worker").format(record) == "00:00:01.500 INFO worker: took in  (taken=3)"
+
+
+def test_lines_for_a_terminal_are_chosen_by_name():
+    stream = io.StringIO()
+    log_to(stream, role="web", level="INFO", form="text")
+    logging.getLogger("service.x").info("here")
+    assert stream.getvalue().endswith(" INFO web: here\n")

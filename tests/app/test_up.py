@@ -19,7 +19,7 @@ from service.app.orderly_end import ENDING, orderly_end, wait_for_interrupt
 from service.app.settings import load_settings
 from service.app.state_folder import StateFolderProblem, held, write_settings
 from service.app.supervisor import Supervisor
-from service.app.up import DidNotStart, wait_until_alive
+from service.app.up import DidNotStart, own_environment, wait_until_alive
 from tests.app.test_demo import processes_about
 from tests.builders import a_condition, a_patient, an_encounter
 from tests.processes import PATIENCE, ROOT, eventually, free_port
@@ -220,3 +220,10 @@ def test_without_a_signal_everything_is_as_before_and_what_was_ignored_stays_ign
         signal.raise_signal(signal.SIGHUP)
     found = {each: signal.getsignal(each) for each in ENDING}
     assert found == signals_as_before | {signal.SIGHUP: signal.SIG_IGN}
+
+
+def test_worker_and_scheduler_of_one_machine_show_their_metrics_at_neighbouring_ports():
+    settings = load_settings({}, metrics_port=9400)
+    assert own_environment("worker", settings) == {}
+    assert own_environment("scheduler", settings) == {"THROUGHLINE_METRICS_PORT": "9401"}
+    assert own_environment("scheduler", load_settings({})) == {}

@@ -1,5 +1,6 @@
 """What a worker does with each kind of failure: later, parked for a person, or ours to fix; nobody is forgotten."""
 
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import count
@@ -11,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from service.adapters.memory_record import InMemoryRecord
 from service.app.after_catch_up import AfterCatchUp
 from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after, why_to_park
+from service.app.metrics import WorkMetrics
 from service.app.practice import watched
-from service.app.telemetry import WorkMetrics
 from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import PathwayId, Reference, RoleId
@@ -193,6 +194,45 @@ def test_once_it_is_put_right_the_letter_is_gone(work):
     work.record.put({**an_enrolment_without_its_stage(), "status": "entered-in-error", "identifier": []})
     attempt(work)
     assert work.dead_letters.list() == []
+
+
+def test_what_is_parked_is_counted_by_what_it_is(work):
+    attempt(breaks(work, NoAccountablePerson(RoleId("case-manager"))))
+    assert counted(work, "parked", kind="person") == 1
+
+
+def test_how_late_work_begins_is_measured(work):
+    work.index.wake([ANA], work.clock.now() - timedelta(seconds=7))
+    [claim] = work.index.claim(work.clock.now(), 1)
+    work.reconcile_person(claim.person, claim.token)
+    value = work.metrics.registry.get_sample_value
+    assert value("throughline_due_lateness_seconds_sum") == 7
+
+
+def test_how_a_person_stands_is_told_once_nothing_is_left_to_write_and_work_is_put_around(work):
+    told, around = [], []
+
+    @contextmanager
+    def span(person):
+        around.append(person)
+        yield
+
+    attempt(replace(work, tallied=lambda person, seen: told.append((person, seen.person)), around=span))
+    assert told == [(ANA, ANA)]
+    assert around == [ANA]
+
+
+def test_the_trace_of_a_notification_is_noted_before_its_person_is_rung_for(work):
+    noted = []
+    work.inbox.append(replace(a_notification("Patient/ana"), headers={"traceparent": "00-first"}))
+
+    def trail(people, headers):
+        assert not work.index.woken
+        noted.append((list(people), dict(headers)))
+
+    replace(work, trail=trail).take_in()
+    assert noted == [([ANA], {"traceparent": "00-first"})]
+    assert work.index.woken
 
 
 def an_enrolment(version):

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import Faults, InMemoryRecord
+from service.app.metrics import WorkMetrics
 from service.app.practice import begins, practice_of, role_codes
-from service.app.telemetry import WorkMetrics
 from service.app.work import Work
 from service.domain.vocabulary import Reference
 from service.fhir import systems

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from service.app.telemetry import WorkMetrics
+from service.app.metrics import StateMetrics, WorkMetrics
 from service.app.web_metrics import NotificationMetrics
 from service.fhir.notification_answers import Outcome
 from tests.helm.chart import CHART, NAMESPACE, ROOT, one, rendered, values_of
@@ -47,6 +47,7 @@ def exposed() -> set[str]:
     """Names of every sample that our processes show."""
     registry = CollectorRegistry()
     WorkMetrics(registry)
+    StateMetrics(registry)
     NotificationMetrics(registry)
     kinds = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
     return {family.name + ending for family in registry.collect() for ending in kinds[family.type]}
@@ -55,9 +56,11 @@ def exposed() -> set[str]:
 def labels_of_metrics() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     WorkMetrics(registry)
+    StateMetrics(registry)
     NotificationMetrics(registry)
     named: Any = registry._collector_to_names
-    return {name: set(collector._labelnames) for collector, names in named.items() for name in names}
+    labelled = {c: names for c, names in named.items() if hasattr(c, "_labelnames")}
+    return {name: set(collector._labelnames) for collector, names in labelled.items() for name in names}
 
 
 EXPRESSIONS = [str(rule["expr"]) for rule in rules()] + list(queries())
