@@ -84,7 +84,7 @@ def asked(*answers):
     return FhirClient(
         "https://record.example/fhir",
         transport=httpx.MockTransport(lambda _request: next(given)),
-        backoff=Backoff(patience=0.01),
+        backoff=Backoff(tries=1),
     )
 
 
