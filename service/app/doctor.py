@@ -18,6 +18,7 @@ from service.adapters.redis_connection import connect
 from service.app.chart_values import in_the_chart
 from service.app.doctor_access import access_settings, token_trial
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
+from service.app.doctor_versions import versions
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
 from service.pathways.library import Library
@@ -66,6 +67,7 @@ def examine(about: Examined) -> Iterator[Finding]:
     if any(finding.outcome is Outcome.BAD for finding in reachable):
         return
     yield from accountable_person(about.client, about.settings)
+    yield from versions(about.client, library)
     yield from reading(about.client, about.searches(library), about.settings)
     yield from clock(about.client, about.settings, about.now)
     yield from _subscriptions(about.subscriptions)
