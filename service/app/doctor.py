@@ -104,7 +104,7 @@ _WANTED = {
     ),
 }
 _REMEDY = {
-    "fhir_base_url": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4.",
+    "fhir_base_url": "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4.",
     "redis_url": "Set it to your Redis server, e.g. redis://localhost:6379/0, with its append-only file on.",
     "public_url": "Set it to the address at which the FHIR server reaches this service.",
     "secret_key": "Set it to a long random text, the same for web, worker and scheduler.",

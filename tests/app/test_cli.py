@@ -107,8 +107,8 @@ def test_the_version_is_one_line():
 
 
 GOLDEN = [
-    (("up",), Exit.SETTINGS, "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR R4 server, e.g. https://fhir.example.org/r4."),
-    (("up", "--fhir", "ftp://x"), Exit.SETTINGS, "--fhir cannot be 'ftp://x': set it to the base address of a FHIR R4 server, e.g. https://fhir.example.org/r4."),
+    (("up",), Exit.SETTINGS, "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR server, e.g. https://fhir.example.org/r4."),
+    (("up", "--fhir", "ftp://x"), Exit.SETTINGS, "--fhir cannot be 'ftp://x': set it to the base address of a FHIR server, e.g. https://fhir.example.org/r4."),
     (("up", "--fhir", NOWHERE, "--port", "99999"), Exit.SETTINGS, "--port cannot be '99999': set it to a port number, e.g. 8080."),
     (("dead-letters", "list", "--redis", "redis://:hidden@"), Exit.SETTINGS, "--redis has a value that cannot be used: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
     (("dead-letters", "list"), Exit.SETTINGS, "THROUGHLINE_REDIS_URL is missing: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
@@ -291,7 +291,7 @@ def test_doctor_speaks_json_and_ends_with_status_1_when_something_must_be_mended
         "about": "settings",
         "outcome": "bad",
         "sentence": "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
-        "remedy": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl.",
+        "remedy": "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl.",
     }
 
 

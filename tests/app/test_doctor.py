@@ -66,7 +66,7 @@ well = Well()
 def test_with_nothing_configured_each_line_says_what_is_missing_and_what_to_do():
     assert about(found(settings=load_settings({})), "settings") == [
         ("bad", "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
-         "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl."),
+         "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl."),
         ("care", "THROUGHLINE_REDIS_URL is not set: only `throughline up` works, with a Redis server that comes along.",
          "Set it to your Redis server, e.g. redis://localhost:6379/0, with its append-only file on. In the chart: existingSecret (key redis-url)."),
         ("care", "THROUGHLINE_PUBLIC_URL is not set: the FHIR server cannot be told where to send notifications, so changes are found by catch-up only.",
