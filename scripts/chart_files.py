@@ -4,7 +4,8 @@
     python -m scripts.chart_files subscriptions ../our-subscriptions > subscriptions-values.yaml
     helm upgrade throughline helm/throughline --reuse-values --values mappings-values.yaml
 
-A ConfigMap holds 1 MiB: worked cases and texts for people stay behind, unless `--all` asks for them.
+A ConfigMap holds 1 MiB: worked cases, texts for people and a second copy of the current version of a pathway stay behind,
+unless `--all` asks for them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("mappings", "subscriptions")
 LEFT_OUT = ("cases",)
 READ = (".yaml", ".json")
+DIGESTS = "SHA256SUMS"
+"""Beside published versions of a pathway: without it they are not believed."""
 MOST = 1024 * 1024
 
 
@@ -27,9 +30,17 @@ def files_of(folder: Path, *, everything: bool = False) -> Iterator[tuple[str, s
     """(path in the folder, content) of what the processes read; sorted."""
     for path in sorted(folder.rglob("*")):
         within = path.relative_to(folder)
-        wanted = path.suffix in READ and not set(LEFT_OUT) & set(within.parts)
-        if path.is_file() and (wanted or everything):
+        wanted = (path.suffix in READ or path.name == DIGESTS) and not set(LEFT_OUT) & set(within.parts)
+        if path.is_file() and (everything or (wanted and not _is_current_copy(path))):
             yield within.as_posix(), path.read_text(encoding="utf-8")
+
+
+def _is_current_copy(path: Path) -> bool:
+    """The published copy of a pathway that is current: word for word what stands in pathway.yaml."""
+    current = path.parent.parent / "pathway.yaml"
+    if path.parent.name != "versions" or not current.is_file():
+        return False
+    return path.suffix in READ and path.read_bytes() == current.read_bytes()
 
 
 def as_values(what: str, folder: Path | None = None, *, everything: bool = False) -> dict[str, Any]:

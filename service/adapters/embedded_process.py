@@ -153,7 +153,7 @@ class EmbeddedServer(ABC):
         while process is not None and time.monotonic() < deadline:
             if process.poll() is not None:
                 break
-            if self._is_ours(port):
+            if _listens(port) and self._is_ours(port):
                 return
             time.sleep(0.05)
         raise EmbeddedServerFailed(
@@ -199,6 +199,12 @@ class EmbeddedServer(ABC):
             return int(state["pid"]), int(state["port"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _listens(port: int) -> bool:
+    """Cheaper to ask again and again, while a server starts, than for what only that server can answer."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def _free_port() -> int:

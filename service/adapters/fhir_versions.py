@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import Any
 
 from service.adapters.fhir.answers import failure
 from service.adapters.fhir.client import FhirClient, Request
@@ -55,6 +56,28 @@ class _Asked:
             return "4.0.1"  # a server that hides its CapabilityStatement is taken for what nearly all of them are
         body = answer.body if isinstance(answer.body, Mapping) else {}
         return str(body.get("fhirVersion") or "4.0.1")
+
+
+History = Callable[[Reference], Iterator[Mapping[str, Any]]]
+"""Every version of one resource, as pages of a history Bundle; RecordRefused where the server keeps none."""
+
+
+def history_in_r4(history: History, version: Callable[[], str]) -> History:
+    """A server's history in R4 shapes, whatever version it speaks."""
+
+    def told(reference: Reference) -> Iterator[Mapping[str, Any]]:
+        for page in history(reference):
+            yield _page_in_r4(page) if version().startswith(R5) else page
+
+    return told
+
+
+def _page_in_r4(page: Mapping[str, Any]) -> Mapping[str, Any]:
+    entries = [
+        {**each, "resource": as_r4(each["resource"])} if each.get("resource") else each
+        for each in page.get("entry") or []
+    ]
+    return {**page, "entry": entries}
 
 
 class VersionNeutralRecord:

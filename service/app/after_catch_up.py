@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from service.fhir.subscription_marks import COVERAGE
 from service.flow.catch_up import CaughtUp
 from service.flow.population import Coverage, population
 from service.flow.reconcile import Practice
-from service.ports import Clock, FhirRecord, RecordFailure, Watermarks, WorkIndex
+from service.ports import Clock, FhirRecord, RecordFailure, Resource, Watermarks, WorkIndex
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,11 @@ class AfterCatchUp:
     marks: Watermarks
     clock: Clock
     practice: Practice
+    directory: Callable[[], Sequence[Resource]]
     metrics: WorkMetrics
     population_every: timedelta
+    lookback: timedelta
+    """How long before now the count begins."""
     upkeep: Callable[[], object] | None = None
     """None: this installation asks for no notifications."""
     count: Callable[..., Mapping[PathwayId, Coverage]] = population
@@ -51,10 +54,10 @@ class AfterCatchUp:
             return
         found = self.count(
             self.record,
-            self.practice.pathways.values(),
-            catalogue=self.practice.catalogue,
+            self.practice,
+            directory=self.directory,
             now=now,
-            lookback=self.practice.lookback,
+            lookback=self.lookback,
         )
         woken = {person for each in found.values() for person in each.woken}
         if woken:
@@ -66,4 +69,4 @@ class AfterCatchUp:
                     "people were not on a pathway who should be; they are looked at now",
                     extra={"pathway": name, "missed": len(each.missed)},
                 )
-        self.marks.set(COVERAGE, counted_mark(found, now, self.practice.lookback))
+        self.marks.set(COVERAGE, counted_mark(found, now, self.lookback))

@@ -134,8 +134,8 @@ def count_measures(settings: Settings, pathway: str | None) -> Counted:
         records = [_read(person, record, settings, practice.types) for person in people]
         covered = population(
             record,
-            [library.pathways[name] for name in chosen],
-            catalogue=practice.catalogue,
+            practice,
+            directory=make_directory(settings, record, library).people,
             now=clock.now(),
             lookback=settings.lookback,
         )

@@ -18,6 +18,7 @@ from service.adapters.redis_connection import connect
 from service.app.chart_values import in_the_chart
 from service.app.doctor_access import access_settings, token_trial
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
+from service.app.doctor_versions import versions
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
 from service.pathways.library import Library
@@ -66,6 +67,7 @@ def examine(about: Examined) -> Iterator[Finding]:
     if any(finding.outcome is Outcome.BAD for finding in reachable):
         return
     yield from accountable_person(about.client, about.settings)
+    yield from versions(about.client, library)
     yield from reading(about.client, about.searches(library), about.settings)
     yield from clock(about.client, about.settings, about.now)
     yield from _subscriptions(about.subscriptions)
@@ -102,7 +104,7 @@ _WANTED = {
     ),
 }
 _REMEDY = {
-    "fhir_base_url": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4.",
+    "fhir_base_url": "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4.",
     "redis_url": "Set it to your Redis server, e.g. redis://localhost:6379/0, with its append-only file on.",
     "public_url": "Set it to the address at which the FHIR server reaches this service.",
     "secret_key": "Set it to a long random text, the same for web, worker and scheduler.",

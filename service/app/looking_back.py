@@ -9,6 +9,7 @@ from pathlib import Path
 
 from service.adapters.fhir.probe import CAREFUL
 from service.adapters.fhir_http import HttpFhirRecord
+from service.adapters.fhir_versions import VersionNeutralRecord, history_in_r4, server_version
 from service.app.bundle_file import person_in, read_bundle
 from service.app.by_hand import NotNamedRight, must_exist, person_named
 from service.app.past import Past
@@ -145,9 +146,10 @@ def _open(settings: Settings, person: str | None, bundle: Path | None) -> _Opene
         )
         client = make_client(settings)
         try:
-            record = HttpFhirRecord(client, CAREFUL)
+            server, version = HttpFhirRecord(client, CAREFUL), server_version(client)
+            record = VersionNeutralRecord(server, version)
             must_exist(who, record)
-            read = read_past(who, record, site, clock.now())
+            read = read_past(who, record, history_in_r4(server.history, version), site, clock.now())
         finally:
             client.close()
         history, notes = read.history, read.notes

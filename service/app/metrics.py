@@ -114,6 +114,9 @@ class StateMetrics:
             "coverage_expected", "What should have begun an enrolment in the window.", "pathway"
         )
         self.enrolled = gauge("coverage_enrolled", "What of it has its enrolment.", "pathway")
+        self.not_covered = gauge(
+            "coverage_missed", "What of it has none, although it has been long enough.", "pathway"
+        )
         self._standing = _Standing()
         registry.register(self._standing)
 

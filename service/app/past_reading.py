@@ -6,17 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from service.adapters.fhir.reading import RecordReader
+from service.adapters.fhir_versions import History
 from service.app.replay import Site
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
-from service.fhir.history import History, NotABundle, Version, as_version, versions_in
+from service.fhir.history import History as Versions
+from service.fhir.history import NotABundle, Version, as_version, versions_in
 from service.fhir.references import mappings, reference_to, relative_reference, version_of
 from service.fhir.searches import ALWAYS, person_searches
 from service.flow.directory import KeptDirectory
 from service.flow.reconcile import look
 from service.ports import (
     Capabilities,
+    FhirRecord,
     NotInRecord,
     RecordFailure,
     RecordRefused,
@@ -36,21 +38,21 @@ EVER = datetime(1900, 1, 1, tzinfo=UTC)
 class Read:
     """What a server tells about somebody's past."""
 
-    history: History
+    history: Versions
     notes: tuple[str, ...]
     """Where it does not tell: one sentence each."""
 
 
-def read_past(person: Reference, record: RecordReader, site: Site, now: datetime) -> Read:
+def read_past(person: Reference, record: FhirRecord, history: History, site: Site, now: datetime) -> Read:
     """Everything about the person, each resource with all its versions. RecordFailure when it cannot be read."""
-    return _Reading(person, record, site, now).read()
+    return _Reading(person, record, history, site, now).read()
 
 
 @dataclass
 class _Remembering:
     """ports.FhirRecord, for reading: what it answered is kept."""
 
-    reader: RecordReader
+    reader: FhirRecord
     found: dict[Reference, Resource] = field(default_factory=dict)
 
     @property
@@ -82,13 +84,15 @@ class _Remembering:
 
 
 class _Reading:
-    def __init__(self, person: Reference, record: RecordReader, site: Site, now: datetime) -> None:
+    def __init__(
+        self, person: Reference, record: FhirRecord, history: History, site: Site, now: datetime
+    ) -> None:
         self._person, self._site, self._now = person, site, now
-        self._reader = record
+        self._history_of = history
         self._record = _Remembering(record)
         self._zone = site.practice.catalogue.zone
         self._base = site.practice.catalogue.base_url
-        self._history = History()
+        self._history = Versions()
         self._without_history: set[str] = set()
 
     def read(self) -> Read:
@@ -151,7 +155,7 @@ class _Reading:
         if current is not None and version_of(current) == "1":
             return [only] if only else []
         try:
-            pages = [page for page in self._reader.history(reference) if page.get("entry")]
+            pages = [page for page in self._history_of(reference) if page.get("entry")]
             return [version for page in pages for version in versions_in(page, self._zone)]
         except (RecordRefused, NotABundle):
             self._without_history.add(reference.partition("/")[0])

@@ -23,3 +23,4 @@ def publish(marks: Watermarks, metrics: StateMetrics) -> None:
     for pathway, covered in count.pathways.items() if count else ():
         metrics.expected.labels(pathway).set(covered.expected)
         metrics.enrolled.labels(pathway).set(covered.enrolled)
+        metrics.not_covered.labels(pathway).set(covered.missed)

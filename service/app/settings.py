@@ -65,7 +65,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    fhir_base_url: HttpUrl | None = _a("the base address of a FHIR R4 server", "https://fhir.example.org/r4")
+    fhir_base_url: HttpUrl | None = _a("the base address of a FHIR server", "https://fhir.example.org/r4")
     fhir_auth_token: SecretStr | None = _a("a bearer token of the FHIR server", "<token>")
     fhir_auth_client_id: str | None = _a("the client id given at registration", "throughline", min_length=1)
     fhir_auth_client_secret: SecretStr | None = _a("the client secret given at registration", "<secret>")

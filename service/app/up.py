@@ -93,16 +93,18 @@ def wait_until_alive(web_url: str, supervisor: Supervisor, *, within: float = RE
     """Until /livez answers 200."""
 
     def answers_or_ended() -> bool:
-        return _answers(f"{web_url}/livez") or supervisor.ended("web") >= FALSE_STARTS
+        return _answers(client, f"{web_url}/livez") or supervisor.ended("web") >= FALSE_STARTS
 
-    if not wait_until(answers_or_ended, within=within) or supervisor.ended("web") >= FALSE_STARTS:
+    with httpx.Client(timeout=2.0, trust_env=False) as client:
+        has_come = wait_until(answers_or_ended, within=within)
+    if not has_come or supervisor.ended("web") >= FALSE_STARTS:
         message = f"The web process does not answer at {web_url}/livez. Read {supervisor.log_of('web')}."
         raise DidNotStart(message)
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+        return client.get(url).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False  # not listening yet
 

@@ -31,7 +31,6 @@ from service.app.wiring import (
 from service.app.work import Work
 from service.fhir.subscription_marks import known_mark
 from service.flow.catch_up import CaughtUp
-from service.flow.reconcile import Practice
 
 
 @contextmanager
@@ -45,6 +44,7 @@ def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[t
         server = stack.enter_context(open_server(settings, seen=seen))
         upkeep = stack.enter_context(_open_upkeep(settings, server, queue, seen))
         practice = make_practice(settings, library)
+        directory = make_directory(settings, server.record, library).people
         work = Work(
             inbox=queue.inbox,
             index=queue.index,
@@ -56,7 +56,7 @@ def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[t
             clock=queue.clock,
             practice=practice,
             begins=begins(library),
-            directory=make_directory(settings, server.record, library).people,
+            directory=directory,
             metrics=metrics,
             monotonic=time.monotonic,
             tallied=tallying(queue.tallies, metrics, practice, queue.clock),
@@ -65,29 +65,20 @@ def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[t
             events=server.subscriptions.events,
             canaries=upkeep.canaries if upkeep else frozenset(),
             after_reading=upkeep.saw if upkeep else _nothing,
-            after_catch_up=_after_catch_up(settings, server, queue, practice, metrics, upkeep),
+            after_catch_up=AfterCatchUp(
+                record=server.record,
+                index=queue.index,
+                marks=queue.watermarks,
+                clock=queue.clock,
+                practice=practice,
+                directory=directory,
+                metrics=metrics,
+                population_every=timedelta(seconds=settings.population_seconds),
+                lookback=settings.lookback,
+                upkeep=upkeep.look if upkeep else None,
+            ),
         )
         yield work, queue.celery
-
-
-def _after_catch_up(
-    settings: Settings,
-    server: RecordServer,
-    queue: Queue,
-    practice: Practice,
-    metrics: WorkMetrics,
-    upkeep: Upkeep | None,
-) -> AfterCatchUp:
-    return AfterCatchUp(
-        record=server.record,
-        index=queue.index,
-        marks=queue.watermarks,
-        clock=queue.clock,
-        practice=practice,
-        metrics=metrics,
-        population_every=timedelta(seconds=settings.population_seconds),
-        upkeep=upkeep.look if upkeep else None,
-    )
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def _kept_versions(
     published: Published, current: Pathway | None, shared: Shared, compiler: PathCompiler
 ) -> tuple[tuple[Pathway, ...], list[Source]]:
     """The published versions but the current one, the newest first; and the files read, with their errors."""
-    check_lost(published)
+    check_lost(published, current.version if current is not None else None)
     versions: list[Pathway] = []
     sources: list[Source] = []
     for file in published.files:

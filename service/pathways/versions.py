@@ -108,11 +108,12 @@ def check_kept(source: Source, version: str, published: Published) -> None:
                       "people are on it: restore it, and make the change a new version of pathway.yaml")  # fmt: skip
 
 
-def check_lost(published: Published) -> None:
-    """Whoever is on a version whose file is gone cannot be followed up."""
+def check_lost(published: Published, current: str | None) -> None:
+    """Whoever is on a version whose file is gone cannot be followed up; of the current one the file itself is enough."""
     for number, line in enumerate(published.source.lines, start=1):
         name = line[66:]
-        if name.removesuffix(".yaml") in published.digests and not (published.folder / name).is_file():
+        version = name.removesuffix(".yaml")
+        if version in published.digests and version != current and not published.file(version).is_file():
             published.source.report((number, 67), "version-lost", f"{name} was published and is gone",
                                     "restore it: until then whoever is on it is not followed up, but parked",
                                     Severity.WARNING)  # fmt: skip

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.retry import Backoff
-from service.adapters.fhir_versions import VersionNeutralRecord, server_version
+from service.adapters.fhir_versions import VersionNeutralRecord, history_in_r4, server_version
 from service.adapters.memory_record import InMemoryRecord
+from service.domain.vocabulary import Reference
 from service.ports import RecordUnavailable, Search, VersionConflict, Write
 from tests.fakes import ManualClock
 
@@ -82,7 +84,7 @@ def asked(*answers):
     return FhirClient(
         "https://record.example/fhir",
         transport=httpx.MockTransport(lambda _request: next(given)),
-        backoff=Backoff(patience=0.01),
+        backoff=Backoff(tries=1),
     )
 
 
@@ -103,3 +105,24 @@ def test_a_server_that_does_not_answer_is_asked_again_later():
     with pytest.raises(RecordUnavailable):
         version()
     assert version() == "5.0.0"
+
+
+def test_a_history_is_told_in_r4_shapes_whatever_the_server_speaks():
+    r5 = {
+        "resourceType": "Task",
+        "id": "1",
+        "status": "rejected",
+        "statusReason": {"concept": {"text": "why"}},
+    }
+    gone = {"request": {"method": "DELETE", "url": "Task/1"}}
+    pages: list[dict[str, Any]] = [
+        {"resourceType": "Bundle", "type": "history", "entry": [gone, {"resource": r5}]},
+        {"resourceType": "Bundle"},
+    ]
+    told = history_in_r4(lambda _: iter(pages), lambda: "5.0.0")
+    first, second = told(Reference("Task/1"))
+
+    assert first["entry"][0] == gone
+    assert first["entry"][1]["resource"]["statusReason"] == {"text": "why"}
+    assert second["entry"] == []
+    assert list(history_in_r4(lambda _: iter(pages), lambda: "4.0.1")(Reference("Task/1"))) == pages

@@ -14,6 +14,8 @@ from service.app.doctor import Examined, examine
 from service.app.examination import examine_installation, needed_searches
 from service.app.findings import Outcome
 from service.app.settings import load_settings
+from service.domain.vocabulary import PathwayId
+from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
 from service.pathways.library import load_library
 from service.ports import RecordRefused, Search
@@ -64,7 +66,7 @@ well = Well()
 def test_with_nothing_configured_each_line_says_what_is_missing_and_what_to_do():
     assert about(found(settings=load_settings({})), "settings") == [
         ("bad", "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
-         "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl."),
+         "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl."),
         ("care", "THROUGHLINE_REDIS_URL is not set: only `throughline up` works, with a Redis server that comes along.",
          "Set it to your Redis server, e.g. redis://localhost:6379/0, with its append-only file on. In the chart: existingSecret (key redis-url)."),
         ("care", "THROUGHLINE_PUBLIC_URL is not set: the FHIR server cannot be told where to send notifications, so changes are found by catch-up only.",
@@ -74,6 +76,58 @@ def test_with_nothing_configured_each_line_says_what_is_missing_and_what_to_do()
         ("care", "THROUGHLINE_ACCOUNTABLE_PRACTITIONER is not set: follow-ups of a role that nobody holds go to whoever attended the encounter, then to the general practitioner.",
          "Set it to the Practitioner who answers for unowned follow-ups at your site. In the chart: accountablePractitioner."),
     ]  # fmt: skip
+
+
+def a_plan(number, *canonicals):
+    category = {"coding": [{"system": systems.PLAN_CATEGORY, "code": systems.PATHWAY_PLAN}]}
+    plan = {
+        "resourceType": "CarePlan",
+        "id": str(number),
+        "status": "active",
+        "intent": "plan",
+        "category": [category],
+    }
+    return plan | ({"instantiatesCanonical": list(canonicals)} if canonicals else {})
+
+
+def with_plans(*plans):
+    def answer(request):
+        said = well(request)
+        if request.url.path.endswith("/CarePlan") and "category" in str(request.url):
+            entries = [{"resource": plan, "search": {"mode": "match"}} for plan in plans]
+            body = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+            return httpx.Response(200, json=body, headers={"Date": said.headers["Date"]})
+        return said
+
+    return answer
+
+
+def test_versions_that_people_are_on_and_the_folder_does_not_have_are_counted():
+    name = PathwayId("post-discharge-coordination")
+    own = library_of(load_settings({}).mappings).pathways[name].version
+    here, old = (systems.plan_definition(name, version) for version in (own, "2019.1.0"))
+    gone = systems.plan_definition(PathwayId("given-up"), "2020.1.0")
+    plans = [
+        a_plan(1, here),
+        a_plan(2, old),
+        a_plan(3, "https://others.example/plan|1", old),
+        a_plan(4, gone),
+        a_plan(5),
+    ]
+
+    assert [f for f in about(found(answer=with_plans(*plans)), "pathways") if f[0] == "bad"] == [
+        ("bad", f"{count} running enrolments are on version {version} of {pathway}, which the mappings folder does not have: nothing of them is followed up.",
+         f"Put it back as pathways/{pathway}/versions/{version}.yaml with its line in SHA256SUMS, start the workers again, then `throughline dead-letters retry all`.")
+        for count, version, pathway in ((2, "2019.1.0", name), (1, "2020.1.0", "given-up"))
+    ]  # fmt: skip
+
+
+def test_nothing_is_said_of_versions_while_all_are_there():
+    name = PathwayId("post-discharge-coordination")
+    own = library_of(load_settings({}).mappings).pathways[name].version
+    plans = [a_plan(1, systems.plan_definition(name, own))]
+
+    assert not [f for f in about(found(answer=with_plans(*plans)), "pathways") if f[0] == "bad"]
 
 
 def test_a_misspelt_variable_is_said():

@@ -173,6 +173,7 @@ def test_metrics_show_who_is_heard_the_canary_and_coverage(make):
     assert (value("throughline_canary_lost"), value("throughline_canary_seconds")) == (1, 0.4)
     assert value("throughline_coverage_expected", {"pathway": "after"}) == 2
     assert value("throughline_coverage_enrolled", {"pathway": "after"}) == 1
+    assert value("throughline_coverage_missed", {"pathway": "after"}) == 1
 
 
 def test_a_missing_mark_asks_for_a_catch_up_whatever_the_pace(make, celery, client, keys):

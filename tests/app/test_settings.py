@@ -132,7 +132,7 @@ def test_a_settings_file_stands_below_the_environment_and_options_above(tmp_path
         (
             {"THROUGHLINE_FHIR_BASE_URL": "fhir.example.org"},
             (
-                "THROUGHLINE_FHIR_BASE_URL cannot be 'fhir.example.org': set it to the base address of a FHIR R4 server,"
+                "THROUGHLINE_FHIR_BASE_URL cannot be 'fhir.example.org': set it to the base address of a FHIR server,"
                 " e.g. https://fhir.example.org/r4."
             ),
         ),
@@ -196,7 +196,7 @@ def test_what_a_command_needs_is_asked_for_by_name():
     with pytest.raises(SettingsProblem) as problem:
         load_settings({}).need("fhir_base_url")
     assert str(problem.value) == (
-        "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR R4 server, e.g."
+        "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR server, e.g."
         " https://fhir.example.org/r4."
     )
 

@@ -417,8 +417,10 @@ def test_whoever_was_missed_is_found_by_the_count_and_counted(work):
         marks=work.watermarks,
         clock=work.clock,
         practice=work.practice,
+        directory=lambda: (),
         metrics=work.metrics,
         population_every=timedelta(minutes=15),
+        lookback=timedelta(days=30),
         count=lambda *_args, **_options: {"after": Missed()},
     )
     after(CaughtUp())
@@ -439,7 +441,8 @@ def test_a_population_that_cannot_be_counted_keeps_nothing_else_from_being_done(
 
     after = AfterCatchUp(
         record=work.record, index=work.index, marks=work.watermarks, clock=work.clock, practice=work.practice,
-        metrics=work.metrics, population_every=timedelta(0), upkeep=lambda: looked.append(1), count=refuses,
+        directory=lambda: (), metrics=work.metrics, population_every=timedelta(0),
+        lookback=timedelta(days=30), upkeep=lambda: looked.append(1), count=refuses,
     )  # fmt: skip
     after(CaughtUp())
     assert looked == [1]

@@ -30,7 +30,7 @@ from service.flow.take_in import Events
 from tests.fakes import FakeAsyncInbox
 from tests.faults.site import AFTER_DISCHARGE
 from tests.faults.town import Town
-from tests.processes import eventually
+from tests.processes import PATIENCE, eventually
 
 KEY = b"an installation key for conformance tests"
 BASE = "https://record.example/fhir"
@@ -140,14 +140,14 @@ def served(app: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        eventually(lambda: server.started, within=30)
+        eventually(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
-def until(look: Callable[[], Any], *, within: float = 30.0) -> Any:
-    """What `look` finds as soon as there is something; generous, because machines are busy."""
-    return eventually(look, within=within)
+def until(look: Callable[[], Any]) -> Any:
+    """What `look` finds as soon as there is something."""
+    return eventually(look)

@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.processes import PATIENCE
+
 PATH = "/custom/subscriptions_r5_backport_r4_client/fhir"
 PROFILE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 
@@ -46,7 +48,7 @@ class SimulatedServer:
         self._http.shutdown()
         self._http.server_close()
         if self._sender is not None:
-            self._sender.join(20)
+            self._sender.join(PATIENCE)
 
     @property
     def base_url(self) -> str:
@@ -122,7 +124,7 @@ class SimulatedServer:
             channel["endpoint"],
             content=json.dumps(bundle).encode(),
             headers=headers,
-            timeout=30,
+            timeout=PATIENCE,
             trust_env=False,
         )
         self.sent.append((bundle, answer))

@@ -22,7 +22,7 @@ from service.app.worker_wiring import open_work
 from service.flow.send_canary import Flight
 from tests.conformance.receiving import ACT, served, until
 from tests.faults.town import Bell
-from tests.processes import free_port
+from tests.processes import PATIENCE, free_port
 
 CLASSIC = """subscriptions:
   encounters: {criteria: "Encounter?"}
@@ -52,11 +52,11 @@ class Site:
 
     def apply(self) -> list[Step]:
         with open_subscriptions(self.settings) as opened:
-            return applied(opened, wait=timedelta(seconds=20))
+            return applied(opened, wait=timedelta(seconds=PATIENCE))
 
     def makes(self, resource: dict[str, Any]) -> str:
         kind = resource["resourceType"]
-        answer = httpx.post(f"{self.fhir}/{kind}", json=resource, timeout=30, trust_env=False)
+        answer = httpx.post(f"{self.fhir}/{kind}", json=resource, timeout=PATIENCE, trust_env=False)
         answer.raise_for_status()
         return f"{kind}/{answer.json()['id']}"
 
@@ -70,13 +70,13 @@ class Site:
         answer = httpx.put(
             f"{self.fhir}/Encounter/{stay['id']}",
             json={**stay, "status": status},
-            timeout=30,
+            timeout=PATIENCE,
             trust_env=False,
         )
         answer.raise_for_status()
 
     def shown(self) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.fhir}/Subscription?_count=100", timeout=30, trust_env=False).json()
+        answer = httpx.get(f"{self.fhir}/Subscription?_count=100", timeout=PATIENCE, trust_env=False).json()
         return [entry["resource"] for entry in answer.get("entry", [])]
 
     def statuses(self, ids: list[str]) -> list[str]:

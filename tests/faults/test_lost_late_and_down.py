@@ -32,7 +32,7 @@ from service.fhir.references import identifier_values
 from tests.conformance.receiving import served
 from tests.faults.site import ACT_CODE, AFTER_DISCHARGE, DISCHARGED_AT, ICD, NOW
 from tests.faults.town import STAFF, Bell
-from tests.processes import eventually, free_port
+from tests.processes import PATIENCE, eventually, free_port
 
 pytestmark = pytest.mark.slow
 PREFIX = "post-discharge-coordination"
@@ -188,7 +188,7 @@ def site(valkey, tmp_path_factory) -> Iterator[Site]:
         way = Way(web_app(ours))
         web = stack.enter_context(served(way))
         ours = ours.model_copy(update={"public_url": web})
-        http = stack.enter_context(httpx.Client(timeout=30, trust_env=False))
+        http = stack.enter_context(httpx.Client(timeout=PATIENCE, trust_env=False))
         work, _celery = stack.enter_context(open_work(ours))
         bell = Bell()
         made = Site(
@@ -206,7 +206,7 @@ def site(valkey, tmp_path_factory) -> Iterator[Site]:
                 }
             )
         with open_subscriptions(ours) as opened:
-            assert {step.status for step in applied(opened, wait=timedelta(seconds=20))} == {"active"}
+            assert {step.status for step in applied(opened, wait=timedelta(seconds=PATIENCE))} == {"active"}
         made.catches_up()
         yield made
 
@@ -247,7 +247,7 @@ def test_whatever_is_lost_late_or_repeated_everybody_ends_with_exactly_their_fol
         site.catches_up()
         return all(site.follow_ups(stay) == sorted(AFTER_DISCHARGE) for stay in stays)
 
-    eventually(have_what_they_should, within=60, every=0.2)
+    eventually(have_what_they_should, every=0.2)
     site.works()
     assert [site.follow_ups(stay) for stay in stays] == [sorted(AFTER_DISCHARGE)] * len(stays)
     assert site.work.dead_letters.list() == []

@@ -8,13 +8,14 @@ import pytest
 
 from service.adapters.memory_record import InMemoryRecord
 from service.domain.vocabulary import PathwayId, Reference
-from service.flow.population import MOST_READ, Coverage, population
+from service.flow.population import Coverage, population
 from service.flow.reconcile import reconcile
 from tests.fakes import ManualClock
 from tests.faults.town import STAFF, Town
 
 PATHWAY = PathwayId("post-discharge-coordination")
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+REQUEST_KIND = "https://throughline.example/fhir/CodeSystem/request-kind"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 
 
@@ -53,15 +54,30 @@ class Site:
                 directory=self.town.work.directory,
             )
 
-    def count(self, *, later=timedelta(hours=2)) -> Coverage:
+    def asks_for_coordination(self, id_: str, *, asked: timedelta) -> str:
+        self.record.put({"resourceType": "Patient", "id": "p-a"})
+        self.record.put(
+            {
+                "resourceType": "ServiceRequest",
+                "id": id_,
+                "status": "active",
+                "intent": "order",
+                "code": {"coding": [{"system": REQUEST_KIND, "code": "care-coordination"}]},
+                "subject": {"reference": "Patient/p-a"},
+                "authoredOn": (self.clock.now() - asked).isoformat(),
+            }
+        )
+        return f"coordination-ownership/ServiceRequest/{id_}"
+
+    def count(self, *, later=timedelta(hours=2), pathway=PATHWAY) -> Coverage:
         practice = self.town.work.practice
         return population(
             self.record,
-            practice.pathways.values(),
-            catalogue=practice.catalogue,
+            practice,
+            directory=self.town.work.directory,
             now=self.clock.now() + later,
             lookback=timedelta(days=30),
-        )[PATHWAY]
+        )[pathway]
 
 
 @pytest.fixture
@@ -143,6 +159,15 @@ def test_a_stay_that_only_another_resource_makes_one_of_ours_is_expected(site) -
     assert site.count().enrolled == (name,)
 
 
+def test_where_nobody_could_own_it_it_is_missed_all_the_same(site) -> None:
+    name = site.stay("a")
+    for resource in list(site.record.everything()):
+        if resource["resourceType"] in {"PractitionerRole", "Practitioner"}:
+            site.record.delete(Reference(f"{resource['resourceType']}/{resource['id']}"))
+
+    assert site.count().missed == (name,)
+
+
 def test_the_dead_are_not_expected(site) -> None:
     site.stay("a")
     site.record.put(
@@ -162,12 +187,41 @@ def test_an_import_with_old_stamps_is_found_by_its_own_dates(site) -> None:
     assert site.count().missed == (name,)
 
 
-def test_more_than_can_be_looked_into_are_woken_and_counted_next_time(site, monkeypatch) -> None:
+def test_more_than_can_be_looked_into_are_pending_until_the_next_count(site, monkeypatch) -> None:
     monkeypatch.setattr("service.flow.population.MOST_READ", 3)
     for number in range(8):
         site.stay(f"n{number}")
 
     found = site.count()
+    assert (len(found.missed), len(found.pending), len(found.woken)) == (3, 5, 3)
+    site.enrols(*(person.removeprefix("Patient/p-") for person in found.woken))
+    found = site.count()
+    assert (len(found.enrolled), len(found.missed), len(found.pending)) == (3, 3, 2)
 
-    assert (len(found.missed), len(found.pending), len(found.woken)) == (3, 5, 8)
-    assert MOST_READ == 500
+
+def test_a_pathway_of_which_a_person_has_one_at_a_time_is_expected_once(site) -> None:
+    coordination = PathwayId("coordination-ownership")
+    first = site.asks_for_coordination("first", asked=timedelta(hours=5))
+    site.asks_for_coordination("second", asked=timedelta(hours=3))
+
+    before = site.count(pathway=coordination)
+    site.enrols("a")
+    after = site.count(pathway=coordination)
+
+    assert (before.enrolled, before.missed) == ((), (first,))
+    assert (after.enrolled, after.missed, after.expected) == ((first,), (), 1)
+
+
+def test_what_other_resources_begin_is_left_to_the_sweep(site) -> None:
+    practice = site.town.work.practice
+    counted = population(
+        site.record,
+        practice,
+        directory=site.town.work.directory,
+        now=site.clock.now(),
+        lookback=timedelta(days=30),
+    )
+
+    assert "moderate-coordination" in practice.pathways
+    assert PathwayId("moderate-coordination") not in counted
+    assert {PATHWAY, PathwayId("step-up"), PathwayId("single-front-door")} <= set(counted)

@@ -201,6 +201,20 @@ def test_a_folder_becomes_values_that_the_chart_takes(tmp_path, capsys):
     }
 
 
+def test_published_versions_come_along_with_their_digests_and_the_current_one_only_once(tmp_path, capsys):
+    kept = tmp_path / "pathways" / "a" / "versions"
+    kept.mkdir(parents=True)
+    (kept.parent / "pathway.yaml").write_text("version: 2\n", encoding="utf-8")
+    (kept / "2.yaml").write_text("version: 2\n", encoding="utf-8")
+    (kept / "1.yaml").write_text("version: 1\n", encoding="utf-8")
+    (kept / "SHA256SUMS").write_text("digests\n", encoding="utf-8")
+    assert main(["mappings", str(tmp_path)]) == 0
+    files = yaml.safe_load(capsys.readouterr().out)["mappings"]["files"]
+    assert sorted(files) == [
+        "pathways/a/pathway.yaml", "pathways/a/versions/1.yaml", "pathways/a/versions/SHA256SUMS",
+    ]  # fmt: skip
+
+
 def test_a_folder_that_no_config_map_could_hold_is_refused_with_what_to_do_instead(tmp_path, capsys):
     (tmp_path / "big.yaml").write_text("x" * 2_000_000, encoding="utf-8")
     assert main(["mappings", str(tmp_path)]) == 1

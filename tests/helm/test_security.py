@@ -98,7 +98,7 @@ def test_each_component_is_told_only_what_it_needs():
     }
     assert held == {
         "web": ["fhir-token", "redis-url", "secret-key"],
-        "worker": ["fhir-token", "redis-url"],
+        "worker": ["fhir-token", "redis-url", "secret-key"],
         "scheduler": ["redis-url"],
         "subscriptions": ["fhir-token", "redis-url", "secret-key"],
         "doctor": ["fhir-token", "redis-url", "secret-key"],

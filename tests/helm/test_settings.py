@@ -13,6 +13,7 @@ from tests.helm.chart import COMPONENTS, environment, pods, rendered, with_five
 TRIED: dict[str, Any] = {
     "fhir_base_url": "https://other.example.org/fhir",
     "fhir_timeout_seconds": 33.0,
+    "fhir_server": "hapi",
     "key_prefix": "other:",
     "public_url": "https://other.example.org",
     "accountable_practitioner": "PractitionerRole/other",
@@ -20,6 +21,8 @@ TRIED: dict[str, Any] = {
     "lookback_days": 31,
     "directory_seconds": 16.0,
     "catch_up_seconds": 61,
+    "population_seconds": 901,
+    "canary_seconds": 301,
     "lease_seconds": 31,
     "worker_concurrency": 5,
     "max_body_bytes": 6_000_000,

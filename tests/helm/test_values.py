@@ -57,7 +57,7 @@ def test_the_schema_and_the_values_know_the_same_keys():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "fhir.baseUrl is missing: set it to the base address of your FHIR R4 server, e.g. --set fhir.baseUrl=https://fhir.example.org/r4"),
+        ({}, "fhir.baseUrl is missing: set it to the base address of your FHIR server, e.g. --set fhir.baseUrl=https://fhir.example.org/r4"),
         ({}, "existingSecret is missing: make a Secret with the keys secret-key, redis-url and fhir-token, and name it, e.g. --set existingSecret=throughline"),
         ({"existingSecret": "", "redis": {"existingSecret": "redis"}}, "secretKey.existingSecret is missing: name the Secret that holds the installation key under secret-key, or set existingSecret"),
         ({"existingSecret": "", "redis": {"existingSecret": "redis"}}, "fhir.auth.existingSecret is missing: name the Secret that holds the token under fhir-token, or set existingSecret; a server that asks for none: fhir.auth.method=none"),

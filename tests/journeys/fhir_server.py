@@ -20,7 +20,8 @@ from tests.processes import PATIENCE, free_port
 ABOUT = ("Task", "CarePlan", "Communication")
 WATCHED = (
     "Encounter", "ServiceRequest", "Task", "Appointment", "Communication", "CarePlan", "Observation", "Condition",
-    "Procedure", "DocumentReference", "MedicationRequest", "CareTeam", "Patient",
+    "Procedure", "DocumentReference", "MedicationRequest", "CareTeam", "Patient", "Flag", "Consent",
+    "QuestionnaireResponse", "RiskAssessment", "ClinicalImpression", "Composition", "MedicationStatement", "Goal",
 )  # fmt: skip
 """What the shipped subscriptions ask for, written out here."""
 

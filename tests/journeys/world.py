@@ -43,7 +43,8 @@ class World:
         self._clock_file = clock_file
         self._unsettled = True
         self._web = httpx.Client(base_url=processes.web_url, timeout=PATIENCE, trust_env=False)
-        self._told_before = fhir.versions_watched() - self.notifications()
+        self._told_before = 0
+        """Changes that the web process was not told of: it had not asked for notifications yet."""
         fhir.changed = self._something_changed
         self.fhir = fhir
         self.hospital = Hospital(fhir, self.now)
@@ -78,6 +79,17 @@ class World:
         self._unsettled = True
 
     # --- waiting
+
+    def is_answered(self) -> bool:
+        """Whether the web process answers yet."""
+        try:
+            return self._web.get("/livez").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def begins(self) -> None:
+        """Of what is in the record by now nobody will be told."""
+        self._told_before = self._fhir.versions_watched() - self.notifications()
 
     def settle(self) -> None:
         """Wait until every change was told, every notification taken in, and nobody is due or being looked at."""
@@ -159,10 +171,11 @@ def open_world(
         settings = load_settings(processes.env)
         queue = stack.enter_context(open_queue(settings))
         ask_for_notifications(settings, lambda _: None)
-        eventually(lambda: _answers(processes) or _has_ended(processes, "web"))
-        eventually(lambda: queue.watermarks.get(MARK))
         world = World(fhir, processes, queue, clock_file)
         stack.callback(world.close)
+        eventually(lambda: world.is_answered() or _has_ended(processes, "web"))
+        eventually(lambda: queue.watermarks.get(MARK))
+        world.begins()
         yield world
         world.settle()
         world.check()
@@ -174,14 +187,6 @@ _ENV = {
     "THROUGHLINE_CATCH_UP_SECONDS": "1000000",
     "THROUGHLINE_WORKER_CONCURRENCY": "2",
 }
-
-
-def _answers(processes: ServiceProcesses) -> bool:
-    try:
-        answer = httpx.get(f"{processes.web_url}/livez", timeout=PATIENCE, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == httpx.codes.OK
 
 
 def _has_ended(processes: ServiceProcesses, name: str) -> bool:

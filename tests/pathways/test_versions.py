@@ -166,6 +166,13 @@ def test_a_published_version_that_is_gone_is_told_where_it_is_listed(mappings, p
     assert problem.message == "2026.1.0.yaml was published and is gone"
 
 
+def test_of_the_current_version_the_file_itself_is_enough(mappings, folder):
+    publish_sample(mappings)
+    (folder / "2026.1.0.yaml").unlink()
+
+    assert told(mappings) == []
+
+
 def test_a_lost_copy_of_the_current_version_is_made_again(mappings, folder):
     publish_sample(mappings)
     digests = (folder / "SHA256SUMS").read_bytes()

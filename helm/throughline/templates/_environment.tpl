@@ -1,6 +1,6 @@
 {{/*
 The settings of each component: each is told what it needs and nothing else. The scheduler never learns how to reach the
-record, and only web knows the key from which subscription secrets derive.
+record nor the key from which subscription secrets derive.
 Secrets are files, so that one that is changed is read again and none stands in the environment.
 */}}
 
@@ -26,10 +26,15 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- end }}
 {{- if eq .component "worker" }}
 - {name: THROUGHLINE_WORKER_CONCURRENCY, value: {{ $v.worker.concurrency | quote }}}
+- {name: THROUGHLINE_POPULATION_SECONDS, value: {{ $v.populationSeconds | quote }}}
+- {name: THROUGHLINE_CANARY_SECONDS, value: {{ $v.canarySeconds | quote }}}
 {{- end }}
 {{- if not (has .component (list "scheduler" "redis")) }}
 - {name: THROUGHLINE_FHIR_BASE_URL, value: {{ $v.fhir.baseUrl | quote }}}
 - {name: THROUGHLINE_FHIR_TIMEOUT_SECONDS, value: {{ $v.fhir.timeoutSeconds | quote }}}
+{{- with $v.fhir.server }}
+- {name: THROUGHLINE_FHIR_SERVER, value: {{ . | quote }}}
+{{- end }}
 {{- if eq $v.fhir.auth.method "token" }}
 - {name: THROUGHLINE_FHIR_AUTH_TOKEN_FILE, value: {{ $secrets }}/fhir-token}
 {{- end }}
@@ -44,7 +49,7 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if has .component (list "web" "subscriptions" "doctor") }}
+{{- if has .component (list "web" "worker" "subscriptions" "doctor") }}
 - {name: THROUGHLINE_SECRET_KEY_FILE, value: {{ $secrets }}/secret-key}
 {{- if $v.secretKey.previousKey }}
 - {name: THROUGHLINE_SECRET_KEY_PREVIOUS_FILE, value: {{ $secrets }}/secret-key-previous}
@@ -75,7 +80,7 @@ Secrets are files, so that one that is changed is read again and none stands in 
     name: {{ include "throughline.secretName" (dict "root" .root "own" $v.fhir.auth.existingSecret) }}
     items: [{key: {{ $v.fhir.auth.tokenKey }}, path: fhir-token}]
 {{- end }}
-{{- if has .component (list "web" "subscriptions" "doctor") }}
+{{- if has .component (list "web" "worker" "subscriptions" "doctor") }}
 - secret:
     name: {{ include "throughline.secretName" (dict "root" .root "own" $v.secretKey.existingSecret) }}
     items:

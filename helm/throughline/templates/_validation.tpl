@@ -41,7 +41,7 @@ What the schema cannot say: which values belong together. All problems at once, 
 {{- define "throughline.missing" -}}
 {{- $v := .Values -}}
 {{- if not $v.fhir.baseUrl }}
-- "fhir.baseUrl is missing: set it to the base address of your FHIR R4 server, e.g. --set fhir.baseUrl=https://fhir.example.org/r4"
+- "fhir.baseUrl is missing: set it to the base address of your FHIR server, e.g. --set fhir.baseUrl=https://fhir.example.org/r4"
 {{- end }}
 {{- if not (or $v.existingSecret $v.redis.existingSecret) }}
 - "existingSecret is missing: make a Secret with the keys secret-key, redis-url and fhir-token, and name it, e.g. --set existingSecret=throughline"
@@ -92,7 +92,7 @@ What the schema cannot say: which values belong together. All problems at once, 
   (list "image.repository" $v.image.repository "^[^:@\\s]+(:[0-9]+/[^:@\\s]+)?$" "the name of an image without a tag, e.g. registry.example.org/throughline; tag and digest have values of their own")
   (list "image.digest" $v.image.digest "^sha256:[a-f0-9]{64}$" "a digest, sha256: and 64 hexadecimal digits, as the registry shows it")
   (list "publicUrl" $v.publicUrl $address "the address at which the FHIR server reaches Throughline, e.g. https://throughline.example.org")
-  (list "fhir.baseUrl" $v.fhir.baseUrl $address "the base address of a FHIR R4 server, e.g. https://fhir.example.org/r4")
+  (list "fhir.baseUrl" $v.fhir.baseUrl $address "the base address of a FHIR server, e.g. https://fhir.example.org/r4")
   (list "accountablePractitioner" $v.accountablePractitioner "^(Practitioner|PractitionerRole)/[A-Za-z0-9.-]{1,64}$" "the reference of the person who holds what nobody else holds, e.g. Practitioner/123")
   (list "timezone" $v.timezone "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$" "a time zone name, e.g. America/Denver")
   (list "worker.autoscaling.keda.prometheusAddress" $v.worker.autoscaling.keda.prometheusAddress $address "the address of your Prometheus, e.g. http://prometheus.monitoring:9090")

@@ -64,20 +64,24 @@ def _case_problems(library: Library, folder: Path) -> list[Problem]:
     ]
 
 
-def publish_version(pathway: str, mappings: Path | None, *, json: bool) -> None:
-    """Keeps the current version of a pathway beside it and says so."""
+def publish_versions(pathway: str | None, mappings: Path | None, *, json: bool) -> None:
+    """Keeps the current version of a pathway, or of every pathway that is in use, and says so."""
     with failures_in_words():
         library, folder = open_library(mappings)
-        chosen = named(library, pathway)
-        done = publish(folder, chosen)
+        chosen = [named(library, pathway)] if pathway else [p for p in library.pathways.values() if p.enrols]
+        done = [(each, publish(folder, each)) for each in chosen]
     if json:
-        as_json(vars(done))
-    elif done.is_new:
-        said(
-            f"Version {done.version} is kept as {done.file}. Hand it on with the pathway; the next change is a new version."
-        )
-    else:
-        said(f"Version {done.version} was published before and has not changed since.")
+        as_json([{"pathway": each.id, **vars(publication)} for each, publication in done])
+        return
+    for each, publication in done:
+        if publication.is_new:
+            said(f"Version {publication.version} of {each.id} is kept as {publication.file}.")
+        else:
+            said(
+                f"Version {publication.version} of {each.id} was published before and has not changed since."
+            )
+    if any(publication.is_new for _, publication in done):
+        said("Hand versions/ on with the pathway. The next change of the file is a new version.")
 
 
 def _row(pathway: Pathway, library: Library) -> dict[str, Any]:

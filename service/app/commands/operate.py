@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from service.domain.measures import MeasureCount
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Work that waits for a person.")
-Fhir = Annotated[
-    str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
-]
+Fhir = Annotated[str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR server.")]
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis server.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 

@@ -44,16 +44,27 @@ def check(mappings: Folder = None, json: Json = False) -> None:
 
 
 @pathways.command()
-def publish(pathway: Named, mappings: Folder = None, json: Json = False) -> None:
+def publish(
+    pathway: Annotated[
+        str | None, typer.Argument(metavar="[PATHWAY]", help="As `throughline pathways list` names it.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every pathway that is in use.")] = False,
+    mappings: Folder = None,
+    json: Json = False,
+) -> None:
     """Keep the current version of a pathway: people stay on the version they began with, also when the file changes.
 
     Writes `versions/<version>.yaml` beside the file and notes its digest, so that `check` can tell a later edit.
 
     Example: throughline pathways publish post-discharge-coordination
-    """
-    from service.app.commands.authoring import publish_version
 
-    publish_version(pathway, mappings, json=json)
+    Example: throughline pathways publish --all
+    """
+    from service.app.commands.authoring import publish_versions
+
+    if (pathway is None) is not everything:
+        stop("name one pathway, or say --all", Exit.USAGE)
+    publish_versions(pathway, mappings, json=json)
 
 
 @pathways.command()

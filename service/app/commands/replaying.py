@@ -42,7 +42,7 @@ def replay(
         str | None, typer.Option("--at", metavar="INSTANT", help="Only up to this day or instant.")
     ] = None,
     fhir: Annotated[
-        str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
+        str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR server.")
     ] = None,
     mappings: Annotated[Path | None, typer.Option("--mappings", help="The mappings folder.")] = None,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

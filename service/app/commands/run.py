@@ -13,9 +13,7 @@ from service.app.commands.printing import console, failures_in_words, said, sett
 if TYPE_CHECKING:
     from service.app.settings import Settings
 
-Fhir = Annotated[
-    str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
-]
+Fhir = Annotated[str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR server.")]
 Redis = Annotated[
     str | None, typer.Option("--redis", metavar="URL", help="Redis server; without it one comes along.")
 ]
