@@ -25,6 +25,11 @@ from tests.journeys.views import (
 
 POST_DISCHARGE = "post-discharge-coordination"
 CRISIS = "crisis-to-outpatient"
+STEP_DOWN_AFTER_CRISIS = "crisis-step-down"
+WARM_HANDOFF = "post-ed-warm-handoff"
+STABILIZATION = "crisis-stabilization-follow-up"
+AFTER_A_CRISIS = frozenset({CRISIS, STEP_DOWN_AFTER_CRISIS, WARM_HANDOFF})
+"""What an emergency visit that ended at home begins."""
 
 
 class Record:
@@ -56,9 +61,13 @@ class Record:
     # --- follow-ups
 
     def follow_ups(self, person: str) -> dict[str, FollowUp]:
-        """By `<task>/<occurrence>`; responses to escalations are not among them."""
-        named = ((identifier(t).split("/"), t) for t in self._about(person, "Task"))
-        return {"/".join(p[3:]): FollowUp(t) for p, t in named if len(p) == 5}
+        """By `<task>/<occurrence>`, whichever pathway asks; responses to escalations are not among them."""
+        named = [(identifier(t).split("/"), t) for t in self._about(person, "Task")]
+        found = {"/".join(p[3:]): FollowUp(t) for p, t in named if len(p) == 5}
+        assert len(found) == sum(len(p) == 5 for p, _ in named), (
+            f"several enrolments ask the same about {person}"
+        )
+        return found
 
     def follow_up(self, person: str, task: str) -> FollowUp:
         """The newest occurrence."""
@@ -68,6 +77,15 @@ class Record:
 
     def open_follow_ups(self, person: str) -> set[str]:
         return {key.split("/")[0] for key, f in self.follow_ups(person).items() if f.status in OPEN}
+
+    def asked(self, person: str) -> dict[str, set[str]]:
+        """What is open, as `<task>/<occurrence>`, by the pathway that asks."""
+        found: dict[str, set[str]] = {}
+        for task in self._about(person, "Task"):
+            parts = identifier(task).split("/")
+            if len(parts) == 5 and task["status"] in OPEN:
+                found.setdefault(parts[0], set()).add("/".join(parts[3:]))
+        return found
 
     # --- escalations
 
