@@ -136,3 +136,25 @@ def test_a_notification_made_to_cost_much_is_answered_and_costs_no_more_than_its
     answer = asyncio.run(receive(request, watch=WATCH, inbox=inbox, limits=Limits()))
     assert answer.status in {200, 400}
     assert len(inbox.stored) == (answer.status == 200)
+
+
+LAUGHS = b"<!DOCTYPE x [<!ENTITY a0 'ha'>" + b"".join(
+    b"<!ENTITY a%d '&a%d;&a%d;&a%d;&a%d;'>" % (n, n - 1, n - 1, n - 1, n - 1) for n in range(1, 30)
+) + b"]><Encounter xmlns='http://hl7.org/fhir'><id value='&a29;'/></Encounter>"  # fmt: skip
+FETCHES = (
+    b"<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><Encounter xmlns='http://hl7.org/fhir'><id value='e'/>"
+    b"<text>&e;</text></Encounter>"
+)
+
+
+@pytest.mark.parametrize(
+    "body", [LAUGHS, FETCHES], ids=["entities that multiply", "an entity that is fetched"]
+)
+def test_a_document_type_in_xml_is_refused_before_it_does_anything(body):
+    inbox = FakeAsyncInbox()
+    headers = {**BEARER, "content-type": "application/fhir+xml"}
+    request = Delivery(method="POST", path="", headers=headers, body=body)
+    answer = asyncio.run(receive(request, watch=WATCH, inbox=inbox, limits=Limits()))
+    assert answer.status in {400, 415}
+    assert inbox.stored == []
+    assert b"root:" not in answer.body
