@@ -24,6 +24,7 @@ from service.domain.place import Placement, place, stage_named
 from service.domain.places import Places, allocate, give_back, with_taken
 from service.domain.planned import Plan
 from service.domain.standing import CUT_OFF
+from service.domain.telling import tell_holders
 from service.domain.view import View, view_of
 from service.domain.vocabulary import RUNNING_PLAN, PathwayId, PlanStatus, Reference, RoleId
 from service.domain.wanted import unowned_variances, wanted
@@ -199,7 +200,7 @@ def _end(
     status: PlanStatus,
     because: str,
 ) -> Decision:
-    """Close the enrolment: what is still open is cancelled with the reason, nothing is silently dropped."""
+    """Close the enrolment: what is still open is cancelled with the reason, and whoever held it is told."""
     reason = f"{CUT_OFF}{because}"
     closed = ladders.close_all(view, reason)
     kept = _responses(closed.changes)
@@ -221,6 +222,7 @@ def _end(
             changes=(*changes, *closed.changes),
             escalations=closed.plans,
             freed=give_back(view),
+            told=tell_holders(view, (*changes, *closed.changes), record.roster),
             rules=(reason, *finished.rules, *closed.rules),
         ),
     )
