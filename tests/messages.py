@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,8 +36,8 @@ def davinci(event: str) -> Json:
 def a_message(
     *,
     event: str = "discharge",
-    bundle_id: str = "b1",
-    header_id: str = "h1",
+    bundle_id: str | None = "b1",
+    header_id: str | None = "h1",
     sent: str = "2026-03-06T14:05:00-07:00",
     patient: Json | None = None,
     encounter: Json | None = None,
@@ -89,3 +90,53 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_none(each) for each in value]
     return value
+
+
+# --- HL7 v2
+
+HL7V2 = DATA / "hl7v2"
+CLINIC = Sender(
+    name="clinic",
+    zone=DENVER,
+    application="Ntierprise",
+    facility="Ntierprise Clinic",
+    authorities={"BCBS": MRN},
+)
+SENDERS = (SENDER, CLINIC)
+
+
+def adt_file(event: str) -> bytes:
+    """A published example, e.g. `A03`."""
+    return (HL7V2 / f"ADT-{event}-01.hl7").read_bytes()
+
+
+def an_adt(
+    event: str = "A03",
+    *,
+    control_id: str = "1",
+    at: str = "20260306140500-0700",
+    mrn: str = "4711^^^GHH^MR",
+    visit: str = "V1^^^GHHVISIT",
+    ended: str = "",
+    pid: Mapping[int, str] | None = None,
+    pv1: Mapping[int, str] | None = None,
+    msh: Mapping[int, str] | None = None,
+    more: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> bytes:
+    """A message about Ada's stay in small; fields by number replace or add. `without` leaves segments out."""
+    header = {3: "ADTApp", 4: "GHHSFacility", 5: "THR", 6: "CLINIC", 7: at, 9: f"ADT^{event}^ADT_A01", 10: control_id, 11: "P", 12: "2.5.1"}  # fmt: skip
+    person = {1: "1", 3: mrn, 5: "Lovelace^Ada", 7: "19900101", 8: "F"}
+    stay = {1: "1", 2: "I", 3: "WARD^1^2", 19: visit, 44: "20260301090000-0700", 45: ended}
+    segments = [
+        "MSH|^~\\&|" + _fields(header | dict(msh or {}), 3),
+        "EVN||" + at,
+        "PID|" + _fields(person | dict(pid or {}), 1),
+        *(["PV1|" + _fields(stay | dict(pv1 or {}), 1)] if event not in {"A40", "A28", "A31"} else []),
+        *more,
+    ]
+    return "\r".join(s for s in segments if s[:3] not in without).encode()
+
+
+def _fields(values: Mapping[int, str], first: int) -> str:
+    return "|".join(values.get(number, "") for number in range(first, max(values) + 1))

@@ -21,6 +21,7 @@ RECORD_NUMBERS = ("MR", "PI")
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _SYSTEM = re.compile(r"[^\s|,$\\]{1,500}")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f\\]{1,255}")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def keys_of(resource: Resource) -> tuple[Key, ...]:
@@ -42,7 +43,7 @@ def patient_keys(patient: Resource, sender: Sender) -> tuple[Key, ...]:
 
 def named_by(sender: Sender, kind: str, value: str) -> Key:
     """The identity of something that has no identifier: what this sender calls it."""
-    return systems.REPORTED, f"{sender.name}/{kind}/{value}"
+    return systems.REPORTED, f"{sender.name}/{kind}/{_UNFIT.sub('_', value)}"[:255]
 
 
 def with_identifier(resource: Mapping[str, Any], key: Key) -> dict[str, Any]:
