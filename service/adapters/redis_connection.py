@@ -64,6 +64,10 @@ class Keys:
         """Hash, name -> mark."""
         return f"{self.prefix}watermarks"
 
+    def message(self, digest: str) -> str:
+        """The ids of a message that was stored not long ago."""
+        return f"{self.prefix}message:{digest}"
+
     def echo(self, reference: str, version: str) -> str:
         """A version of a resource that we wrote ourselves not long ago."""
         return f"{self.prefix}echo:{reference}@{version}"

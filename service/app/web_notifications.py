@@ -14,8 +14,8 @@ from time import perf_counter
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from starlette.requests import ClientDisconnect
 
+from service.app.web_body import Bodies
 from service.app.web_metrics import NotificationMetrics
 from service.fhir.notification_answers import FHIR_JSON, Answer, Outcome
 from service.flow import receive as step
@@ -38,14 +38,17 @@ class Intake:
         limits: Limits,
         metrics: NotificationMetrics,
         bell: Bell | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
-        """`watches` by token. `bell` is rung after an answer, for inboxes that do not ring by themselves."""
+        """`watches` by token. `bell` is rung after an answer, for inboxes that do not ring by themselves. `bodies`:
+        those held in memory are counted together with others'.
+        """
         self._watches = watches
         self._inbox = inbox
         self._limits = limits
         self._metrics = metrics
         self._bell = bell
-        self._held = 0
+        self._bodies = bodies or Bodies(limits)
 
     async def notified(self, request: Request) -> Response:
         """One request on a notification address, from its first line to its answer."""
@@ -71,30 +74,11 @@ class Intake:
         refusal = step.refuse_unread(delivery, watch=watch, limits=self._limits)
         if refusal is not None or watch is None:
             return refusal or step.unknown_address()
-        held = bytearray()
-        try:
-            refusal = await self._read(request, held)
-            if refusal is not None:
-                return refusal
-            whole = replace(delivery, body=bytes(held))
+        async with self._bodies.body_of(request) as body:
+            if isinstance(body, Answer):
+                return body
+            whole = replace(delivery, body=body)
             return await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
-        finally:
-            self._held -= len(held)
-
-    async def _read(self, request: Request, held: bytearray) -> Answer | None:
-        """Fill `held` with the body; the refusal when it is too much, too slow, or broken off."""
-        try:
-            async with asyncio.timeout(self._limits.read_within.total_seconds()):
-                async for chunk in request.stream():
-                    if len(held) + len(chunk) > self._limits.body_bytes:
-                        return step.too_large(self._limits)
-                    if self._held + len(chunk) > self._limits.held_bytes:
-                        return step.unavailable(self._limits)
-                    held += chunk
-                    self._held += len(chunk)
-        except (TimeoutError, ClientDisconnect):
-            return step.too_slow()
-        return None
 
 
 class Bell:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from service.adapters.fhir.auth import BearerToken
 from service.app.listening import check_address
 from service.app.pages import pages
+from service.app.senders import senders_of, trusted
 from service.app.settings import Settings, rereading
 from service.app.subscription_files import read_subscriptions
 from service.app.subscriptions import watches
@@ -49,6 +50,7 @@ def web_app(settings: Settings) -> FastAPI:
     return make_web(
         settings,
         watches=watches(wanted, installation_keys(settings)),
+        trusted=trusted(senders_of(settings), installation_keys(settings)),
         routers=[pages(settings)],
         checks=[record_check(settings)],
     )

@@ -30,21 +30,26 @@ from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_echoes import RedisEchoes
-from service.adapters.redis_inbox import AsyncInbox, RedisInbox
+from service.adapters.redis_inbox import RedisInbox
+from service.adapters.redis_messages import MessageInbox
 from service.adapters.redis_watermarks import RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.celery_app import make_celery
 from service.app.practice import begins, practice_of, role_codes
 from service.app.probed_record import ProbedRecord
+from service.app.senders import senders_of
 from service.app.settings import Settings, rereading
 from service.app.telemetry import WorkMetrics
-from service.app.web import Check, create_app
+from service.app.web import Check, Messages, create_app
 from service.app.work import Work
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.flow.directory import KeptDirectory
 from service.flow.receive import Limits, Watch
+from service.flow.receive_message import Trusted
 from service.flow.reconcile import Practice
+from service.flow.take_in import TellRecord
+from service.flow.upsert import Site, tell
 from service.pathways.library import Library, load_library
 from service.pathways.problems import errors
 from service.ports import Clock, FhirRecord
@@ -115,6 +120,7 @@ def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
                 clock=queue.clock,
                 practice=make_practice(settings, library),
                 begins=begins(library),
+                tell=make_tell(settings, record, queue.clock),
                 directory=make_directory(settings, record, library).people,
                 metrics=queue.metrics,
                 monotonic=time.monotonic,
@@ -179,6 +185,18 @@ def make_practice(settings: Settings, library: Library) -> Practice:
     )
 
 
+def make_tell(settings: Settings, record: FhirRecord, clock: Clock) -> TellRecord:
+    """How what messages tell gets into the record. SendersProblem when senders.yaml has mistakes."""
+    senders = {sender.name: sender for sender in senders_of(settings)}
+    site = Site(
+        record=record,
+        base_url=settings.need("fhir_base_url"),
+        zone=settings.zone,
+        software_version=version("throughline"),
+    )
+    return lambda raw: tell(raw, senders, site, clock.now())
+
+
 def make_directory(settings: Settings, record: FhirRecord, library: Library) -> KeptDirectory:
     accountable = settings.accountable_practitioner
     return KeptDirectory(
@@ -200,15 +218,16 @@ def make_web(
     settings: Settings,
     *,
     watches: Mapping[str, Watch],
+    trusted: Sequence[Trusted] = (),
     routers: Sequence[APIRouter] = (),
     checks: Sequence[Check] = (),
 ) -> FastAPI:
-    """The web process: it stores notifications and rings; `watches` by token, `routers` e.g. the governance pages."""
+    """The web process: it stores notifications and messages, and rings; `watches` by token, `trusted` may send messages."""
     keys = Keys(prefix=settings.key_prefix)
     client = connect_async(settings.need("redis_url"))
     ringing = connect(settings.need("redis_url"), wait=timedelta(seconds=2))
     celery = make_celery(settings)
-    inbox = AsyncInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
+    inbox = MessageInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -225,6 +244,7 @@ def make_web(
     return create_app(
         watches=watches,
         inbox=inbox,
+        messages=Messages(trusted=trusted, inbox=inbox, clock=make_clock(settings)),
         limits=Limits(body_bytes=settings.max_body_bytes, depth=settings.max_depth),
         registry=CollectorRegistry(),
         checks=[Check(name="inbox", probe=answers), *checks],

@@ -26,10 +26,11 @@ from service.app.practice import watched
 from service.app.telemetry import WorkMetrics, fault_of, labels_of
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
+from service.fhir.messages.raw import refuse_messages
 from service.flow.catch_up import CaughtUp, catch_up
 from service.flow.reconcile import Practice, Reconciled, reconcile
 from service.flow.sweep import sweep
-from service.flow.take_in import take_in
+from service.flow.take_in import TellRecord, take_in
 from service.ports import (
     Claim,
     Clock,
@@ -84,6 +85,7 @@ class Work:
     clock: Clock
     practice: Practice
     begins: frozenset[str]
+    tell: TellRecord = refuse_messages
     directory: Callable[[], Sequence[Resource]]
     metrics: WorkMetrics
     monotonic: Callable[[], float]
@@ -125,14 +127,13 @@ class Work:
             watermarks=self.watermarks,
             echoes=self.echoes,
             catch_up=self._catch_up_for,
+            tell=self.tell,
             pathways=self.practice.pathways,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
         )
-        understood = done.taken - done.later - done.parked
-        labels_of(
-            {"understood": understood, "later": done.later, "parked": done.parked}, self.metrics.taken_in
-        )
+        counts = {"understood": done.understood, "later": done.later, "parked": done.parked}
+        labels_of(counts, self.metrics.taken_in)
         if done.taken:
             log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
         for why, count in done.skipped.items():

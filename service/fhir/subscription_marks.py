@@ -64,3 +64,8 @@ def errors_of(parsed: Sequence[Parsed]) -> str | None:
     """The errors that stand after these notifications; None when none of them can say."""
     told = [each for each in parsed if each.kind not in {Kind.PING, Kind.RESOURCE_CHANGE}]
     return " ".join(told[-1].errors) if told else None
+
+
+def sender_mark(name: str) -> str:
+    """What a sender of messages is called among the marks of subscriptions; no subscription can have this name."""
+    return f"sender {name}"

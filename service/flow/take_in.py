@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.domain.vocabulary import PathwayId, Reference
+from service.fhir.messages.people import Ambiguous
+from service.fhir.messages.raw import is_message, refuse_messages
 from service.fhir.notifications import Kind, NotificationProblem, Parsed, ResourceChange, parse
 from service.fhir.parked import packed
 from service.fhir.subscription_marks import (
@@ -21,6 +23,7 @@ from service.fhir.subscription_marks import (
     handshake_mark,
     heard_mark,
     numbers_of,
+    sender_mark,
 )
 from service.flow.concerned import Concerned, Skip
 from service.ports import (
@@ -40,6 +43,9 @@ from service.ports import (
 
 log = logging.getLogger(__name__)
 
+TellRecord = Callable[[RawNotification], Iterable[Reference]]
+"""Puts into the record what a message tells; whom it concerns."""
+
 CatchUp = Callable[[str], None]
 """Reads what a subscription watches from the record itself and wakes whom it concerns; takes the name."""
 
@@ -58,6 +64,10 @@ class TakenIn:
     caught_up: tuple[str, ...] = ()
     """Subscriptions whose resources were read again from the record."""
 
+    @property
+    def understood(self) -> int:
+        return self.taken - self.later - self.parked
+
 
 def take_in(
     inbox: Inbox,
@@ -69,6 +79,7 @@ def take_in(
     watermarks: Watermarks,
     echoes: Echoes,
     catch_up: CatchUp,
+    tell: TellRecord = refuse_messages,
     pathways: Iterable[PathwayId],
     base_url: str,
     limit: int,
@@ -76,6 +87,7 @@ def take_in(
     """Take up to `limit` notifications from the inbox; `base_url` is that of the record server.
 
     `pathways` are all that are known here: what is deleted may have begun an enrolment on any of them.
+    Messages that carry the data themselves are told to the record one by one, when all others have been woken.
     Notifications of exactly what `echoes` knows as our own writes wake nobody: whoever wrote has looked again since.
     People are woken before an entry is finished, so a crash at any point repeats a wake-up and loses none.
     """
@@ -84,7 +96,8 @@ def take_in(
         return TakenIn()
     concerned = Concerned(record, echoes, pathways=pathways, base_url=base_url)
     round_ = _Round(concerned=concerned, dead_letters=dead_letters, clock=clock, base_url=base_url)
-    round_.understand(entries)
+    notifications = [(entry, raw) for entry, raw in entries if not is_message(raw)]
+    round_.understand(notifications)
     concerned.prepare(change for parsed in round_.understood.values() for change in parsed.changes)
     for entry in list(round_.understood):
         round_.find_people(entry)
@@ -93,7 +106,13 @@ def take_in(
     if round_.people:
         index.wake(sorted(round_.people), clock.now())
     _leave_marks(round_, watermarks)
-    inbox.done([entry for entry, _ in entries if entry not in round_.waiting])
+    inbox.done([entry for entry, _ in notifications if entry not in round_.waiting])
+    for entry, raw in entries:
+        if is_message(raw):
+            people = round_.tell(entry, raw, tell)
+            index.wake(people, clock.now())
+            watermarks.set(heard_mark(sender_mark(raw.subscription)), clock.now().isoformat())
+            inbox.done([] if entry in round_.waiting else [entry])
     return round_.counts(len(entries))
 
 
@@ -115,6 +134,7 @@ class _Round:
     caught_up: list[str] = field(default_factory=list)
     marks: dict[str, str] = field(default_factory=dict)
     skipped: Counter[Skip] = field(default_factory=Counter)
+    record_is_down: bool = False
 
     def understand(self, entries: list[tuple[str, RawNotification]]) -> None:
         for entry, notification in entries:
@@ -142,6 +162,28 @@ class _Round:
             self.park(entry, FAULT.format(type(fault).__name__))
         if parsed.needs_catch_up:
             self._falls_behind(entry)
+
+    def tell(self, entry: str, raw: RawNotification, tell: TellRecord) -> list[Reference]:
+        """Whom a message concerns, once the record says what it says; nobody when it waits or is parked."""
+        self.raw[entry] = raw
+        if self.record_is_down:
+            self.waiting.add(entry)
+            return []
+        try:
+            people = list(tell(raw))
+        except (NotificationProblem, Ambiguous) as problem:
+            self.park(entry, str(problem))
+        except RecordUnavailable:
+            self.record_is_down = True  # the rest need not find that out one by one
+            self.waiting.add(entry)
+        except RecordFailure as failure:
+            self.park(entry, NOT_TAKEN.format(failure.status or "no status"))
+        except Exception as fault:  # as below: parked with its kind, never its text
+            self.park(entry, FAULT.format(type(fault).__name__))
+        else:
+            self.people.update(people)
+            return people
+        return []
 
     def catch_up(self, catch_up: CatchUp) -> None:
         for name, entries in self.behind.items():
@@ -250,4 +292,8 @@ def _by_subscription(round_: _Round) -> dict[str, list[Parsed]]:
 # --- wording ----------------------------------------------------------------------------------------------------
 
 FAULT = "Throughline itself failed on this notification ({}). Report it with this letter's id, then retry."
+NOT_TAKEN = (
+    "The record server refused what this message tells (HTTP {}). Check what Throughline's account may write and which"
+    " profiles the server enforces, then retry."
+)
 REFUSED = "The record server refused to show what changed (HTTP {}). Check what Throughline's account may read, then retry."

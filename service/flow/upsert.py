@@ -13,7 +13,7 @@ from typing import Any
 
 from service.domain.vocabulary import Reference
 from service.fhir.full_urls import resolved
-from service.fhir.messages.content import SHARED_KINDS, Entry, Message
+from service.fhir.messages.content import SHARED_KINDS, Entry, Message, Sender
 from service.fhir.messages.identity import searched
 from service.fhir.messages.merging import first_told, merged
 from service.fhir.messages.people import (
@@ -26,12 +26,14 @@ from service.fhir.messages.people import (
     with_replaced,
     with_replacement,
 )
+from service.fhir.messages.raw import read_raw
 from service.fhir.messages.trail import message_provenance
 from service.fhir.references import reference_to, referred, version_of
 from service.flow.write_back import write_back
 from service.ports import (
     FhirRecord,
     NotInRecord,
+    RawNotification,
     RecordUnavailable,
     Resource,
     Search,
@@ -61,6 +63,21 @@ class Upserted:
 
     people: tuple[Reference, ...]
     written: tuple[Written, ...] = ()
+
+
+def tell(raw: RawNotification, senders: Mapping[str, Sender], site: Site, now: datetime) -> list[Reference]:
+    """Put what a message from the inbox tells into the record, and say whom it concerns.
+
+    NotificationProblem when it cannot be understood (any more), Ambiguous when a person has to look.
+    """
+    concerned: dict[Reference, None] = {}
+    for message in read_raw(raw, senders, now):
+        for note in message.notes:
+            log.info("message of %s: %s", raw.subscription, note)
+        done = upsert(message, site, now)
+        concerned |= dict.fromkeys(done.people)
+        log.info("message of %s told the record", raw.subscription, extra={"writes": len(done.written)})
+    return list(concerned)
 
 
 def upsert(message: Message, site: Site, now: datetime) -> Upserted:

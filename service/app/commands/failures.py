@@ -8,6 +8,7 @@ from service.app.by_hand import NotNamedRight
 from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
 from service.app.listening import CannotListen
+from service.app.sender_files import SendersProblem
 from service.app.settings import SettingsProblem
 from service.app.state_folder import StateFolderProblem
 from service.app.subscription_files import SubscriptionsProblem
@@ -20,6 +21,7 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (ClockFileProblem, Exit.SETTINGS),
     (MappingsProblem, Exit.MAPPINGS),
     (SubscriptionsProblem, Exit.MAPPINGS),
+    (SendersProblem, Exit.MAPPINGS),
     (NotNamedRight, Exit.NOT_FOUND),
     (RecordFailure, Exit.FHIR_SERVER),
     (InboxUnavailable, Exit.REDIS),

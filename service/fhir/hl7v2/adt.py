@@ -23,10 +23,14 @@ READ = frozenset({"EVN", "PID", "ARV", "PV1", "PV2", "DG1", "MRG"})
 def read_adt(data: bytes, *, senders: Iterable[Sender], now: datetime) -> tuple[Message, ...]:
     """One Message, or for a merge of several people one for each; Refused or Unreadable when it cannot be taken."""
     message = parsed(data, wanted=READ)
+    sender = sender_of(read_header(message), senders)
+    return messages_of(message, sender, now, digest=sha256(data).hexdigest()[:16])
+
+
+def messages_of(message: Parsed, sender: Sender, now: datetime, *, digest: str) -> tuple[Message, ...]:
+    """What a message of this sender tells; `digest` tells messages apart that carry the same control id."""
     header = read_header(message)
-    sender = sender_of(header, senders)
     check_header(header, sender)
-    digest = sha256(data).hexdigest()[:16]
     told = tuple(_messages(message, header, sender, now, digest))
     if not told:
         raise Refused(Condition.SEGMENT_SEQUENCE, NO_PID, where="PID")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,8 @@ def read(segment: str, fields: dict[int, str]) -> str:
         line = "DG1|" + "|".join(fields.get(n, "") for n in range(1, max(fields, default=1) + 1))
         data = an_adt("A01", more=(line,))
     else:
-        data = an_adt("A03" if 45 in fields else "A01", **{segment.lower(): fields})
+        changes: dict[str, Any] = {segment.lower(): fields}
+        data = an_adt("A03" if 45 in fields else "A01", **changes)
     try:
         [message] = read_adt(data, senders=SENDERS, now=NOW)
     except Refused as refusal:
