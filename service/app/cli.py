@@ -13,7 +13,7 @@ from service.app.exits import MEANING, Exit
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
-    from service.app.commands import operate, pathways, run
+    from service.app.commands import messages, operate, pathways, run
 
     cli = typer.Typer(
         name="throughline",
@@ -28,12 +28,14 @@ def make_cli() -> typer.Typer:
     for command in (
         run.up,
         run.web,
+        run.mllp,
         run.worker,
         run.scheduler,
         run.demo,
         operate.doctor,
         operate.reconcile,
         operate.measures,
+        messages.senders,
     ):
         cli.command()(command)
     cli.add_typer(pathways.pathways, name="pathways")

@@ -17,6 +17,7 @@ from service.adapters.embedded import EmbeddedRedis
 from service.adapters.installation_key import installation_key
 from service.adapters.waiting import wait_until
 from service.app.listening import check_address
+from service.app.senders import senders_of
 from service.app.settings import Settings, inherited, load_settings, secret_names, variable
 from service.app.state_folder import write_settings
 from service.app.supervisor import Supervisor
@@ -53,10 +54,13 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
     state_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as undo:
         supervisor = Supervisor(environment={}, log_dir=state_dir / "logs", told=told)
-        for role in ROLES:
+        hears_hl7v2 = any(sender.application for sender in senders_of(settings))
+        for role in (*ROLES, "mllp") if hears_hl7v2 else ROLES:
             supervisor.add(role, [sys.executable, "-m", "service.app.cli", role])
         supervisor.end_left_over()
         check_address(settings.host, settings.port)
+        if hears_hl7v2:
+            check_address(settings.mllp_host, settings.mllp_port)
         redis = None
         if settings.redis_url is None:
             told("Starting the embedded Redis server …")
@@ -67,7 +71,7 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
         given = _given(settings, redis_url, state_dir)
         supervisor.environment = inherited() | {variable(name): value for name, value in given.items()}
         write_settings(state_dir, given)
-        told("Starting web, worker and scheduler …")
+        told(f"Starting web, worker and scheduler{', and the door for HL7 v2' if hears_hl7v2 else ''} …")
         undo.callback(supervisor.stop)
         supervisor.start()
         web_url = _web_url(settings)

@@ -214,6 +214,22 @@ def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
         start_http_server(settings.metrics_port, settings.host, registry)
 
 
+@asynccontextmanager
+async def open_message_inbox(settings: Settings) -> AsyncIterator[MessageInbox]:
+    """Where messages and notifications are stored, with the bell that tells a worker."""
+    keys = Keys(prefix=settings.key_prefix)
+    client = connect_async(settings.need("redis_url"))
+    ringing = connect(settings.need("redis_url"), wait=timedelta(seconds=2))
+    celery = make_celery(settings)
+    inbox = MessageInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
+    try:
+        yield inbox
+    finally:
+        await inbox.close()
+        ringing.close()
+        celery.close()
+
+
 def make_web(
     settings: Settings,
     *,

@@ -19,7 +19,7 @@ from service.app.exits import MEANING, Exit
 NOWHERE = "http://127.0.0.1:1/fhir"
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "pathways list", "pathways check",
+    "up", "web", "mllp", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "senders", "pathways list", "pathways check",
     "pathways describe", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
     "dead-letters list", "dead-letters retry",
 )  # fmt: skip

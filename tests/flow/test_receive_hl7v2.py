@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 import hl7
 import pytest
@@ -112,7 +113,7 @@ def test_what_is_no_message_is_rejected():
 
 
 def test_frames_without_end_and_faults_of_ours_are_told():
-    here = {"now": NOW, "zone": DENVER}
+    here: dict[str, Any] = {"now": NOW, "zone": DENVER}
 
     assert told(too_long(1_000_000, **here)) == ["AR  The message is longer than 1 MB; it was not stored."]
     assert told(broken_off(**here)) == [

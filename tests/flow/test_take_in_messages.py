@@ -87,6 +87,7 @@ STAY = [("A04", "planned"), ("A01", "in-progress"), ("A02", "in-progress"), ("A0
 
 
 def test_the_published_messages_tell_the_story_of_one_stay(house):
+    stay: dict = {}
     for event, status in STAY:
         house.sends(adt_file(event))
         assert house.take_in().parked == 0

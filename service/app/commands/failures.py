@@ -8,6 +8,7 @@ from service.app.by_hand import NotNamedRight
 from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
 from service.app.listening import CannotListen
+from service.app.mllp_process import NobodySends
 from service.app.sender_files import SendersProblem
 from service.app.settings import SettingsProblem
 from service.app.state_folder import StateFolderProblem
@@ -22,6 +23,7 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (MappingsProblem, Exit.MAPPINGS),
     (SubscriptionsProblem, Exit.MAPPINGS),
     (SendersProblem, Exit.MAPPINGS),
+    (NobodySends, Exit.MAPPINGS),
     (NotNamedRight, Exit.NOT_FOUND),
     (RecordFailure, Exit.FHIR_SERVER),
     (InboxUnavailable, Exit.REDIS),
