@@ -11,16 +11,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from service.domain.vocabulary import Reference
-from service.ports import (
-    Claim,
-    DeadLetter,
-    InboxUnavailable,
-    MessageIds,
-    RawNotification,
-    Receipt,
-    ResourceVersion,
-    Written,
-)
+from service.fhir.messages.once import MessageIds, Receipt
+from service.ports import Claim, DeadLetter, InboxUnavailable, RawNotification, ResourceVersion, Written
 
 HOUSE_NOW = datetime(2026, 3, 6, 16, 30, tzinfo=ZoneInfo("America/Denver"))
 

@@ -11,7 +11,8 @@ from hashlib import sha256
 
 from service.adapters.redis_connection import told
 from service.adapters.redis_inbox import BELL_STAYS, CANNOT_STORE, AsyncInbox, fields_of
-from service.ports import MessageIds, RawNotification, Receipt
+from service.fhir.messages.once import MessageIds, Receipt
+from service.ports import RawNotification
 
 KNOWN_FOR = timedelta(days=7)
 """A sender that has heard no answer sends again within minutes; one that was away for long, within days."""

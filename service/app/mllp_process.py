@@ -22,9 +22,10 @@ from service.app.settings import Settings, SettingsProblem, variable
 from service.app.telemetry import log_to
 from service.app.wiring import make_clock, open_message_inbox, serve_metrics
 from service.fhir.messages.content import Sender
+from service.fhir.messages.once import MessageInbox
 from service.flow import receive_hl7v2 as step
 from service.flow.receive_hl7v2 import Answered
-from service.ports import Clock, MessageInbox
+from service.ports import Clock
 
 log = logging.getLogger(__name__)
 

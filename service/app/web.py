@@ -20,9 +20,10 @@ from service.app.web_messages import MessageDoor, add_message_routes
 from service.app.web_metrics import NotificationMetrics
 from service.app.web_notifications import Bell, Intake, add_notification_routes
 from service.app.web_operations import Check, operation_routes
+from service.fhir.messages.once import MessageInbox
 from service.flow.receive import AsyncInbox, Limits, Watch
 from service.flow.receive_message import Trusted
-from service.ports import Clock, MessageInbox
+from service.ports import Clock
 
 __all__ = ["Check", "Messages", "create_app", "server_options"]
 

@@ -18,11 +18,12 @@ from service.app.web_metrics import NotificationMetrics
 from service.app.web_notifications import UNKNOWN, Bell
 from service.fhir.messages.capability import capability_statement
 from service.fhir.messages.content import Sender
+from service.fhir.messages.once import MessageInbox
 from service.fhir.notification_answers import FHIR_JSON, Answer, Outcome
 from service.flow import receive_message as step
 from service.flow.receive import Limits, fault
 from service.flow.receive_message import Trusted
-from service.ports import Clock, MessageInbox
+from service.ports import Clock
 
 log = logging.getLogger(__name__)
 

@@ -22,9 +22,10 @@ from service.fhir.hl7v2.header import (
 )
 from service.fhir.hl7v2.parsed import Parsed, Unreadable, parsed
 from service.fhir.messages.content import Sender
+from service.fhir.messages.once import MessageIds, MessageInbox, Receipt
 from service.fhir.messages.raw import raw_hl7v2
 from service.fhir.notification_answers import Outcome
-from service.ports import InboxUnavailable, MessageIds, MessageInbox, Receipt
+from service.ports import InboxUnavailable
 
 UNKNOWN = "unknown"
 """Stands for the sender where it is nobody's message."""

@@ -15,12 +15,13 @@ from hashlib import sha256
 from service.fhir.messages.bundle import read_bundle
 from service.fhir.messages.content import MessageRefused, Sender
 from service.fhir.messages.envelope import read_envelope
+from service.fhir.messages.once import MessageIds, MessageInbox, Receipt
 from service.fhir.messages.raw import raw_bundle
 from service.fhir.notification_answers import Answer, Outcome, refused
 from service.fhir.notification_body import NotificationProblem, depth, is_blank, resource_of
 from service.fhir.outcome import IssueCode, all_ok, operation_outcome
 from service.flow.receive import Limits, too_large, unavailable
-from service.ports import InboxUnavailable, MessageIds, MessageInbox, Receipt
+from service.ports import InboxUnavailable
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
 

@@ -10,7 +10,8 @@ import pytest
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_inbox import RedisInbox
 from service.adapters.redis_messages import KNOWN_FOR, MessageInbox
-from service.ports import InboxUnavailable, MessageIds, RawNotification, Receipt
+from service.fhir.messages.once import MessageIds, Receipt
+from service.ports import InboxUnavailable, RawNotification
 from tests.fakes import FakeMessageInbox
 
 

@@ -48,7 +48,10 @@ class Site:
     def ask(self, method: str, path: str, **rest: Any) -> httpx.Response:
         async def asked() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://throughline.test") as client:
+            async with (
+                self.app.router.lifespan_context(self.app),  # at whose end every bell has rung
+                httpx.AsyncClient(transport=transport, base_url="http://throughline.test") as client,
+            ):
                 return await client.request(method, path, **rest)
 
         return asyncio.run(asked())

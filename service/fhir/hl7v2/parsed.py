@@ -155,9 +155,8 @@ def parsed(data: bytes, *, wanted: frozenset[str] | None = None) -> Parsed:
         raise Unreadable(TOO_MUCH)
     try:
         message = hl7.parse("\r".join([lines[0], *kept]))
-    except (
-        Exception
-    ) as failure:  # python-hl7 has many kinds of exceptions for what it cannot split; none holds news
+    # python-hl7 has many kinds of exceptions for what it cannot split; all become one that is told to the sender
+    except Exception as failure:
         raise Unreadable(NOT_SPLIT) from failure
     return Parsed(segments=tuple(_segments(message, delimiters)), notes=tuple(notes))
 
