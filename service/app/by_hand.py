@@ -25,7 +25,7 @@ from service.fhir.parked import unpacked
 from service.fhir.read import read_person
 from service.fhir.searches import people_of, person_searches
 from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
-from service.flow.reconcile import reconcile
+from service.flow.reconcile import Reconciled, reconcile
 from service.flow.sweep import sweep
 from service.ports import DeadLetter, FhirRecord, NotInRecord, Search
 
@@ -55,13 +55,17 @@ def reconcile_person(settings: Settings, person: str) -> LookedAt:
     library = read_library(settings, today=clock.now().date())
     with open_record(settings) as record:
         _must_exist(person, record)
-        done = reconcile(
-            Reference(person),
-            record=record,
-            practice=make_practice(settings, library),
-            now=clock.now(),
-            directory=make_directory(settings, record, library).people,
-        )
+        practice, directory = make_practice(settings, library), make_directory(settings, record, library)
+        done = Reconciled(next_due_at=None, elsewhere=(Reference(person),))
+        while done.elsewhere:  # somebody whose record was merged is looked at where they are now
+            person = done.elsewhere[0]
+            done = reconcile(
+                Reference(person),
+                record=record,
+                practice=practice,
+                now=clock.now(),
+                directory=directory.people,
+            )
     return LookedAt(
         person=person,
         enrolments={d.enrolment.identifier: d.enrolment.stage for d in done.decisions},

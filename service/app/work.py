@@ -50,8 +50,7 @@ from service.ports import (
 
 log = logging.getLogger(__name__)
 
-REFUSED_TRIES = 3
-FAULT_TRIES = 5
+REFUSED_TRIES, FAULT_TRIES = 3, 5
 LOOKS = 4
 """Most looks in a row; two are normal (write, then see that all is as it should be), more while others write too."""
 AT_ONCE = 200  # notifications taken in one round
@@ -175,6 +174,7 @@ class Work:
 
     def _finish(self, claim: Claim, done: Reconciled) -> None:
         """Give the person back; what was parked before is settled now, unless something of ours is broken."""
+        self.index.wake(done.elsewhere, self.clock.now())
         if not done.broken:
             self.index.finish(claim, done.next_due_at)
             self.dead_letters.take(letter_id(claim.person))

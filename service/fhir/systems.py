@@ -74,6 +74,8 @@ MISSING_FIELD = extension_url("missing-field")
 VARIANCE_NOTED = extension_url("variance")
 ENDED_REASON = extension_url("ended-reason")
 REVISION = extension_url("revision")
+MOVED_FROM = extension_url("moved-from")
+"""As valueString `Patient/<id>`: the record of the same person that it stood under before that was merged away."""
 ACCOUNTABLE_LEAD = extension_url("accountable-lead")
 IN_QUEUE = extension_url("in-queue")
 # On a Slot that was given to somebody:

@@ -10,34 +10,27 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from service.domain.decide import decide_all
 from service.domain.evidence import PersonRecord
 from service.domain.intents import Decision
 from service.domain.pathway import Pathway
-from service.domain.vocabulary import RUNNING_PLAN, PathwayId, Reference
-from service.fhir.labels import high_water
+from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.notification_references import lookups
 from service.fhir.read import Catalogue, read_person
-from service.fhir.read.elements import extension_value
 from service.fhir.read.roster import unnamed
-from service.fhir.references import mapping, reference_to, referred
 from service.fhir.render import render
-from service.fhir.searches import enrolment_search, person_searches
-from service.fhir.systems import ENROLMENT_ANCHOR
-from service.fhir.times import parse_time
 from service.flow.capacity import read_capacities, unread
 from service.flow.decision_log import note_decision, note_unknown_pathways
+from service.flow.move import move_work
+from service.flow.person_record import Seen, all_of, by_reference, read_record
 from service.flow.write_back import write_back
 from service.ports import (
     FhirRecord,
-    NotInRecord,
     RecordFailure,
     RecordRefused,
     RecordUnavailable,
     Resource,
-    Search,
     VersionConflict,
     Write,
     Written,
@@ -79,6 +72,8 @@ class Reconciled:
     tries: int = 1
     broken: int = 0
     unreadable: tuple[str, ...] = field(default=(), repr=False)
+    elsewhere: tuple[Reference, ...] = ()
+    """Where this person's care goes on, when their record was merged into another: to be looked at next."""
 
     @property
     def writes(self) -> int:
@@ -102,7 +97,18 @@ def reconcile(
     """
     written: list[Written] = []
     for tries in range(1, TRIES + 1):
-        seen = _read(person, record, practice, now, directory)
+        seen = read_record(person, record, practice, now, directory)
+        try:
+            moved = move_work(
+                person, seen.as_read, seen.former, record, practice.catalogue, now, practice.software_version
+            )
+        except VersionConflict:
+            continue
+        written += moved.written
+        if moved.elsewhere is not None:
+            return Reconciled(next_due_at=None, written=tuple(written), elsewhere=(moved.elsewhere,))
+        if moved.written:
+            continue  # read again as it stands now
         note_unknown_pathways(seen.record, practice.pathways)
         seen, decisions = _decided(seen, decide, record, practice, now)
         failures: list[RecordFailure] = []
@@ -129,87 +135,12 @@ def reconcile(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """The record as the domain sees it, and the resources it was read from, by reference."""
-
-    record: PersonRecord
-    resources: Mapping[Reference, Resource]
-    labels: Sequence[Mapping[str, Any]]
-
-
-def _read(
-    person: Reference,
-    record: FhirRecord,
-    practice: Practice,
-    now: datetime,
-    directory: Callable[[], Sequence[Resource]],
-) -> _Seen:
-    """Two rounds: the enrolments first, because their beginnings say how far back the rest must be read."""
-    plans = list(record.search(enrolment_search(person)))
-    running = [plan for plan in plans if plan.get("status") in RUNNING_PLAN]
-    since = min([now, *_beginnings(running, practice)]) - practice.lookback
-    about = plans + _all(record, person_searches(person, practice.types, since, ever=practice.ever))
-    read, gone = _anchors(running, about, record)
-    about += read
-    anchors = set(map(_anchor, running))
-    stays = _beginnings([each for each in about if reference_to(each) in anchors], practice)
-    if stays and min(stays) < since:
-        # What belongs to a long stay may have been recorded when it began.
-        about += _all(record, person_searches(person, practice.types, min(stays), ever=practice.ever))
-    everything = [*directory(), *about]
-    seen = read_person(everything, person=person, catalogue=practice.catalogue, now=now)
-    return _Seen(
-        record=replace(seen, gone=seen.gone | gone),
-        resources=_by_reference(everything),
-        labels=high_water(about),
-    )
-
-
-def _by_reference(resources: Iterable[Resource]) -> dict[Reference, Resource]:
-    found = ((reference_to(resource), resource) for resource in resources)
-    return {reference: resource for reference, resource in found if reference}
-
-
-def _all(record: FhirRecord, searches: Sequence[Search]) -> list[Resource]:
-    return [resource for answer in record.search_all(searches) for resource in answer]
-
-
-def _beginnings(periods: Iterable[Resource], practice: Practice) -> list[datetime]:
-    zone = practice.catalogue.zone
-    starts = (parse_time(mapping(each.get("period")).get("start"), zone) for each in periods)
-    return [start for start in starts if start is not None]
-
-
-def _anchors(
-    plans: Iterable[Resource], about: Iterable[Resource], record: FhirRecord
-) -> tuple[list[Resource], frozenset[Reference]]:
-    """The resources that running enrolments began with, where the searches did not bring them: read, or known deleted.
-
-    A server that answers 404 may only hide it, so that alone ends nobody's pathway.
-    """
-    known = {reference_to(resource) for resource in about}
-    read: list[Resource] = []
-    gone: set[Reference] = set()
-    for anchor in {anchor for plan in plans if (anchor := _anchor(plan)) and anchor not in known}:
-        try:
-            read.append(record.read(anchor))
-        except NotInRecord as absent:
-            if absent.deleted:
-                gone.add(anchor)
-    return read, frozenset(gone)
-
-
-def _anchor(plan: Resource) -> Reference | None:
-    return referred(extension_value(plan, ENROLMENT_ANCHOR, "valueReference"))
-
-
 # --- deciding
 
 
 def _decided(
-    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
-) -> tuple[_Seen, tuple[Decision, ...]]:
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
+) -> tuple[Seen, tuple[Decision, ...]]:
     """What is to be written; whoever could be asked and was only referred to is read first, so that all is by name."""
     pathways, person = list(practice.pathways.values()), seen.record.person
     seen, decisions = _with_capacities(seen, decide, record, practice, now)
@@ -219,7 +150,7 @@ def _decided(
         if not nameless or all(decision.is_settled for decision in decisions):
             break
         asked |= nameless
-        found = {**seen.resources, **_by_reference(_people(nameless, record))}
+        found = {**seen.resources, **by_reference(_people(nameless, record))}
         again = read_person(
             found.values(), person=person, catalogue=practice.catalogue, now=now, gone=seen.record.gone
         )
@@ -229,8 +160,8 @@ def _decided(
 
 
 def _with_capacities(
-    seen: _Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
-) -> tuple[_Seen, tuple[Decision, ...]]:
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
+) -> tuple[Seen, tuple[Decision, ...]]:
     """Reserved places are only read for whoever needs one: deciding says which, and decides again with them."""
     pathways = list(practice.pathways.values())
     decisions = decide(pathways, seen.record, now)
@@ -250,14 +181,14 @@ def _with_capacities(
     seen = replace(
         seen,
         record=replace(seen.record, capacities=capacities),
-        resources={**seen.resources, **_by_reference(slots)},
+        resources={**seen.resources, **by_reference(slots)},
     )
     return seen, decide(pathways, seen.record, now)
 
 
 def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
     try:
-        return _all(record, lookups(sorted(wanted)))
+        return all_of(record, lookups(sorted(wanted)))
     except RecordRefused as refusal:
         # An owner who goes by a reference is poor; no owner at all would be worse.
         log.warning("owners go by their reference: the record refused to show them (%s)", refusal.status)
@@ -268,14 +199,14 @@ def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
 
 
 def _write(
-    decision: Decision, seen: _Seen, record: FhirRecord, practice: Practice, now: datetime
+    decision: Decision, seen: Seen, record: FhirRecord, practice: Practice, now: datetime
 ) -> Sequence[Written]:
     writes = _rendered(decision, seen, practice, now)
     note_decision(decision, writes)
     return write_back(record, writes).written if writes else ()
 
 
-def _rendered(decision: Decision, seen: _Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+def _rendered(decision: Decision, seen: Seen, practice: Practice, now: datetime) -> Sequence[Write]:
     if decision.is_settled:
         return ()
     return render(

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.domain.vocabulary import PathwayId, Reference
-from service.fhir.messages.people import Ambiguous
 from service.fhir.messages.raw import is_message, refuse_messages
 from service.fhir.notifications import Kind, NotificationProblem, Parsed, ResourceChange, parse
 from service.fhir.parked import packed
+from service.fhir.patient_links import Ambiguous
 from service.fhir.subscription_marks import (
     errors_mark,
     errors_of,

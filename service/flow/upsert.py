@@ -17,10 +17,7 @@ from service.fhir.messages.content import SHARED_KINDS, Entry, Message, Sender
 from service.fhir.messages.identity import searched
 from service.fhir.messages.merging import first_told, merged
 from service.fhir.messages.people import (
-    Ambiguous,
     carries,
-    replaces,
-    survivor,
     the_one,
     with_old_identifiers,
     with_replaced,
@@ -28,6 +25,7 @@ from service.fhir.messages.people import (
 )
 from service.fhir.messages.raw import read_raw
 from service.fhir.messages.trail import message_provenance
+from service.fhir.patient_links import Ambiguous, replaces, survivor
 from service.fhir.references import reference_to, referred, version_of
 from service.flow.write_back import write_back
 from service.ports import (

@@ -104,7 +104,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     port = free_port()
     more = {"THROUGHLINE_MAPPINGS_DIR": str(mappings), "THROUGHLINE_MLLP_PORT": str(port)}
     with open_site(folder, **more) as site:
-        site.processes.start("web", "worker", "mllp")
+        site.processes.start("web", "worker", "scheduler", "mllp")
         eventually(lambda: "listening for HL7 v2" in site.processes.output("mllp"), within=60)
         eventually(lambda: is_alive(site), within=60)
         yield Hospital(site, port)
@@ -154,6 +154,21 @@ def test_a_discharge_message_becomes_owned_follow_ups_once(hospital):
     eventually(lambda: hospital.follow_ups("4712").keys() >= AFTER_DISCHARGE, within=90)
     hospital.site.settle()
     assert hospital.follow_ups("4712").keys() == AFTER_DISCHARGE
+
+
+@pytest.mark.slow
+def test_a_merge_by_adt_moves_open_follow_ups_to_the_record_that_stays(hospital):
+    old = discharged(mrn="4720^^^GHH^MR", visit="V20^^^GHHVISIT", control_id="20")
+    other = an_adt("A31", mrn="4721^^^GHH^MR", at="20260306163600-0700", control_id="21")
+    assert hospital.sends(old, other) == ["AA", "AA"]
+    eventually(lambda: hospital.follow_ups("4720").keys() >= AFTER_DISCHARGE, within=90)
+    begun = hospital.follow_ups("4720")
+
+    merged = an_adt(
+        "A40", mrn="4721^^^GHH^MR", at="20260306164500-0700", control_id="22", more=("MRG|4720^^^GHH^MR",)
+    )
+    assert hospital.sends(merged) == ["AA"]
+    eventually(lambda: hospital.follow_ups("4721") == begun, within=90)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from service.adapters.memory_record import Faults, InMemoryRecord
 from service.domain.vocabulary import Reference
 from service.fhir.messages.bundle import read_bundle
 from service.fhir.messages.content import Message
-from service.fhir.messages.people import Ambiguous
+from service.fhir.patient_links import Ambiguous
 from service.flow.upsert import Site, Upserted, upsert
 from service.ports import Capabilities, RecordUnavailable
 from tests.builders import Json
