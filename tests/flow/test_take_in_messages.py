@@ -7,6 +7,8 @@ from functools import partial
 from typing import cast
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from service.adapters.memory_record import Faults, InMemoryRecord
 from service.domain.vocabulary import PathwayId, Reference
@@ -119,6 +121,37 @@ def test_messages_are_looked_at_in_order_and_each_changes_what_the_one_before_sa
 
     [stay] = house.all("Encounter")
     assert (stay["status"], "end" in stay["period"]) == ("in-progress", False)
+
+
+SERIES = [
+    ("A01", ""),
+    ("A02", ""),
+    ("A03", "20260306100000-0700"),
+    ("A13", ""),
+    ("A03", "20260306120000-0700"),
+    ("A11", ""),
+]
+LATEST = ["in-progress", "in-progress", "finished", "in-progress", "finished", "cancelled"]
+
+
+@given(st.lists(st.integers(0, len(SERIES) - 1), min_size=1, max_size=9))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_in_whatever_order_and_however_often_messages_come_the_last_one_said_counts(numbers):
+    """By when they were sent; those in between may be missing."""
+    house = House()
+    for number in numbers:
+        event, ended = SERIES[number]
+        house.sends(an_adt(event, control_id=str(number), at=f"202603061{number}3000-0700", ended=ended))
+        house.take_in()
+
+    [stay] = house.all("Encounter")
+    last = max(numbers)
+    assert stay["status"] == LATEST[last]
+    if LATEST[last] == "finished":
+        assert stay["period"]["end"] == f"2026-03-06T{10 if last == 2 else 12}:00:00-07:00"
+    elif LATEST[last] == "in-progress":
+        assert "end" not in stay["period"]
+    assert len(house.all("Patient")) == 1
 
 
 def test_a_message_that_cannot_be_understood_any_more_is_parked_and_its_neighbours_go_on(house):

@@ -82,6 +82,23 @@ def test_every_published_notification_of_a_subscription_is_refused_here(path):
     )
 
 
+OTHERS = {
+    "r4b/message-request-link": "not-supported Bundle.entry[0].resource.eventCoding",
+    "r4b/message-response-link": "business-rule Bundle.entry[0].resource.response",
+    "r4b/messageheader-example": "structure Bundle.type",
+    "r5/message-request-link": "not-supported Bundle.entry[0].resource.eventCoding",
+    "r5/message-response-link": "business-rule Bundle.entry[0].resource.response",
+    "r5/messageheader-example": "structure Bundle.type",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_messages_of_the_specification_about_other_things_are_refused_for_what_they_are(name):
+    path = DAVINCI.parent / "fhir-messages" / f"{name}.json"
+
+    assert refusals(json.loads(path.read_text(encoding="utf-8")))[0].startswith(OTHERS[name])
+
+
 # --- what is taken
 
 
