@@ -37,7 +37,7 @@ test-fast: setup ## Only the rings without servers: domain, pathways, fhir, mapp
 	@$(PY) -m pytest -q $(FAST)
 
 fuzz: setup ## Try 100,000 bent messages and broken lines (CASES=n for another number); some minutes
-	@THROUGHLINE_FUZZ_CASES="$(CASES)" $(PY) -m pytest -q tests/fuzz
+	@THROUGHLINE_FUZZ_CASES="$(CASES)" $(PY) -m pytest -q -o faulthandler_timeout=0 tests/fuzz
 
 test-live: setup ## Run the live suite against a FHIR server of yours: make test-live FHIR=<base url>
 	@test -n "$(FHIR)" || { echo "Say which server: make test-live FHIR=http://localhost:8080/fhir" >&2; exit 2; }

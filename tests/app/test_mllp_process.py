@@ -118,6 +118,9 @@ def test_senders_are_listed_and_their_tokens_only_when_asked_for(mappings):
     assert "ADTApp | GHHSFacility" in shown.output
     assert sender_token(KEY.encode(), "a") not in shown.output
 
+    narrow = throughline("senders", "--tokens", THROUGHLINE_SECRET_KEY=KEY, **mappings | {"COLUMNS": "40"})
+    assert f"a: {sender_token(KEY.encode(), 'a')}" in narrow.output.splitlines()
+
     told = throughline("senders", "--tokens", "--json", THROUGHLINE_SECRET_KEY=KEY, **mappings)
     rows = json.loads(told.output)
     assert [(row["name"], row["accepts"]) for row in rows] == [

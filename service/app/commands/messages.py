@@ -34,8 +34,10 @@ def senders(
     if not rows:
         said("Nobody may send messages: list them in senders.yaml of the mappings folder (docs/messages.md).")
         return
-    names = ["sender", "accepts", "HL7 v2 header", *(["bearer token"] if tokens else [])]
-    table = Table(*names, box=None)
+    table = Table("sender", "accepts", "HL7 v2 header", box=None)
     for row in rows:
-        table.add_row(row.name, ", ".join(row.accepts), row.header, *([row.token] if tokens else []))
+        table.add_row(row.name, ", ".join(row.accepts), row.header)
     console().print(table)
+    for row in rows:
+        if row.token:  # on a line of its own and never cut, so that it can be copied
+            typer.echo(f"{row.name}: {row.token}")
