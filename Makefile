@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 FAST := $(wildcard tests/domain tests/pathways tests/fhir tests/mappings tests/architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast fuzz test-live check format demo bench lock clean
+.PHONY: help setup test test-fast fuzz test-live check chart-policy format demo bench lock clean
 
 help: ## List these targets
 	@echo "Throughline: nobody falls between services."
@@ -39,7 +39,7 @@ test-fast: setup ## Only the rings without servers: domain, pathways, fhir, mapp
 fuzz: setup ## Try 100,000 bent messages and broken lines (CASES=n for another number); some minutes
 	@THROUGHLINE_FUZZ_CASES="$(CASES)" $(PY) -m pytest -q -o faulthandler_timeout=0 tests/fuzz
 
-test-live: setup ## Run the live suite against a FHIR server of yours: make test-live FHIR=<base url>
+test-live: setup ## Run the live suite against a FHIR server of yours: make test-live FHIR=<base url>; credentials: docs/connecting.md
 	@test -n "$(FHIR)" || { echo "Say which server: make test-live FHIR=http://localhost:8080/fhir" >&2; exit 2; }
 	@THROUGHLINE_LIVE_FHIR="$(FHIR)" $(PY) -m pytest -m live tests/live
 
@@ -49,6 +49,14 @@ check: setup ## Lint, format, types, layer contracts, function length
 	@echo "mypy";                 $(PY) -m mypy
 	@echo "lint-imports";         $(BIN)/lint-imports --no-logo
 	@echo "function length";      $(PY) -m scripts.function_length service
+
+# A scanner with a hundred packages of its own and many pins: it has an environment for itself.
+CHECKOV ?= checkov==3.3.30
+
+chart-policy: setup ## A second opinion on the chart, by a policy scanner (installs it into build/policy)
+	@$(PY) -m scripts.chart_manifests build/chart
+	@test -x build/policy/bin/checkov || { $(PYTHON) -m venv build/policy && build/policy/bin/python -m pip install -q $(CHECKOV); }
+	@build/policy/bin/checkov --config-file tests/helm/checkov.yaml --directory build/chart && echo "nothing found"
 
 format: setup ## Put the code into shape: ruff's safe fixes, then its formatter
 	@$(PY) -m ruff check --fix-only --quiet .
@@ -64,7 +72,12 @@ lock: ## Resolve requirements.lock again (needs uv); UPGRADE=1 also moves to new
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv, or make lock UV=<path>" >&2; exit 2; }
 	@$(UV) pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements.lock
-	@echo "requirements.lock: $$(grep -c '^[a-z0-9]' requirements.lock) packages"
+	@$(UV) pip compile --quiet pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -c requirements.lock -o image/requirements.lock
+	@$(UV) pip compile --quiet image/build.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -c requirements.lock -o image/build.lock
+	@for lock in requirements.lock image/requirements.lock image/build.lock; do \
+		echo "$$lock: $$(grep -c '^[a-z0-9]' $$lock) packages"; done
 
 clean: ## Remove .venv, caches and build leftovers (never data of a running demo)
 	@rm -rf $(VENV) build dist throughline.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,8 +27,8 @@ from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.probe import probe
 from service.adapters.fhir_http import HttpFhirRecord
 from service.app.settings import load_settings
-from service.app.wiring import open_work
 from service.app.work import Work
+from service.app.worker_wiring import open_work
 from service.domain.vocabulary import Reference
 from service.flow.directory import KeptDirectory
 from service.flow.reconcile import reconcile

@@ -100,7 +100,7 @@ class Search:
 
 
 class FhirRecord(Protocol):
-    """A FHIR R4 server, the only store of truth. Every method may raise RecordFailure subclasses."""
+    """The only store of truth, a FHIR server, in R4 shapes. Every method may raise RecordFailure subclasses."""
 
     @property
     def capabilities(self) -> Capabilities: ...
@@ -145,7 +145,7 @@ class RawNotification:
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Only the few headers that carry meaning, lower-case (e.g. x-medplum-deleted-resource)."""
+    """Only the few headers that carry meaning, lower-case (e.g. x-medplum-deleted-resource, traceparent)."""
 
 
 class Inbox(Protocol):
@@ -170,6 +170,8 @@ class Claim:
 
     person: Reference
     token: str
+    due_at: datetime | None = None
+    """When the person was to be looked at, known once work begins; None for a second try."""
 
 
 class WorkIndex(Protocol):

@@ -6,7 +6,7 @@ Contract suites run the same tests on these and on the real adapters, so that a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -111,8 +111,7 @@ class FakeWorkIndex:
     def begin(self, claim: Claim) -> Claim | None:
         if self.claimed.get(claim.person) != claim.token:
             return None
-        self.due.pop(claim.person, None)
-        return claim
+        return replace(claim, due_at=self.due.pop(claim.person, None))
 
     def finish(self, claim: Claim, next_due_at: datetime | None) -> None:
         if self.claimed.get(claim.person) != claim.token:

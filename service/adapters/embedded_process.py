@@ -20,8 +20,8 @@ from typing import Self
 from service.adapters.uninterrupted import uninterrupted
 
 LOOPBACK = "127.0.0.1"
-START_WITHIN = 30.0
-"""Seconds until a server that has not answered counts as failed."""
+START_WITHIN = 60.0
+"""Seconds until a server that has not answered counts as failed; one whose process has ended does so at once."""
 STOP_WITHIN = 5.0
 """Seconds between asking a server to stop and killing it."""
 
@@ -98,7 +98,11 @@ class EmbeddedServer(ABC):
             self._port = port
             self._remember(self._process.pid, port)
             atexit.register(self._stop_if_owner, os.getpid())
-        self._wait_until_ready()
+        try:
+            self._wait_until_ready()
+        except BaseException:  # an interrupt too: whoever was not given the server could not stop it
+            self.kill()
+            raise
         return self
 
     def stop(self) -> None:
@@ -149,10 +153,9 @@ class EmbeddedServer(ABC):
         while process is not None and time.monotonic() < deadline:
             if process.poll() is not None:
                 break
-            if self._is_ours(port):
+            if _listens(port) and self._is_ours(port):
                 return
             time.sleep(0.05)
-        self.kill()
         raise EmbeddedServerFailed(
             f"The {self.name} did not start on port {port} of {LOOPBACK}. Read {self.log_path};"
             " if the port is taken, choose another one."
@@ -196,6 +199,12 @@ class EmbeddedServer(ABC):
             return int(state["pid"]), int(state["port"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _listens(port: int) -> bool:
+    """Cheaper to ask again and again, while a server starts, than for what only that server can answer."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def _free_port() -> int:

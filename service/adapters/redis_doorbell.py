@@ -67,8 +67,11 @@ class RedisDoorbell:
         self._publish(Job.RECONCILE_PERSON, str(claim.person), claim.token)
 
     def catch_up_is_due(self, *, every: timedelta | None = None) -> bool:
-        """Rings unless a catch-up waits or runs, or any scheduler has rung within `every`; whether it rang."""
-        if every is not None and not self._set(f"{CATCH_UP_BELL}-paced", every):
+        """Rings unless a catch-up waits or runs, or any scheduler has rung within `every`; whether it rang.
+
+        Each pace is kept by itself: one that has just been asked for once a minute may be asked for sooner again.
+        """
+        if every is not None and not self._set(f"{CATCH_UP_BELL}-paced-{every.total_seconds():g}", every):
             return False
         rings = self._set(CATCH_UP_BELL, CATCH_UP_BELL_STAYS)
         if rings:

@@ -6,6 +6,7 @@ Must not look inside a notification; an entry is a row of raw bytes.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,8 @@ CANNOT_STORE = "The inbox cannot store notifications right now; the sender shoul
 CANNOT_READ = "The inbox cannot be read right now; it is read again as soon as Redis answers."
 
 Fields = dict[bytes, bytes]
+Taken = Callable[[Mapping[str, str], timedelta], None]
+"""Takes the headers kept with a notification, and how long it has waited."""
 
 
 class RedisInbox:
@@ -40,11 +43,16 @@ class RedisInbox:
         *,
         consumer: str,
         left_behind_after: timedelta = LEFT_BEHIND_AFTER,
+        wall: Callable[[], float] = time.time,
+        taken: Taken = lambda _headers, _waited: None,
     ) -> None:
+        """`wall`: real time in epoch seconds. `taken` is told of each entry that is taken."""
         self._client: Any = client
         self._keys = keys
         self._consumer = consumer
         self._idle = left_behind_after
+        self._wall = wall
+        self._taken = taken
 
     def append(self, notification: RawNotification) -> str:
         with told(CANNOT_STORE):
@@ -74,6 +82,12 @@ class RedisInbox:
         with told(CANNOT_READ):
             return int(self._client.xlen(self._keys.inbox))
 
+    def oldest(self) -> timedelta:
+        """For how long the oldest notification has waited, by our clock and Redis'; zero when none waits."""
+        with told(CANNOT_READ):
+            first = self._client.xrange(self._keys.inbox, count=1)
+        return waited(_text(first[0][0]), self._wall()) if first else timedelta(0)
+
     # --- inside
 
     def _take(self, limit: int) -> list[tuple[str, RawNotification]]:
@@ -83,7 +97,11 @@ class RedisInbox:
                 GROUP, self._consumer, {self._keys.inbox: ">"}, count=limit - len(found)
             )
             found += [row for _stream, rows in answer or () for row in rows]
-        return [(_text(entry), notification_of(fields)) for entry, fields in found]
+        entries = [(_text(entry), notification_of(fields)) for entry, fields in found]
+        now = self._wall()
+        for entry, notification in entries:
+            self._taken(notification.headers, waited(entry, now))
+        return entries
 
     def _left_behind(self, limit: int) -> list[tuple[bytes, Fields]]:
         found: list[tuple[bytes, Fields]] = []
@@ -168,6 +186,11 @@ class AsyncInbox:
         self._ringing.discard(ringing)
         if not ringing.cancelled():
             ringing.exception()  # read, so that asyncio does not print it; the scheduler rings again
+
+
+def waited(entry: str, now: float) -> timedelta:
+    """Since when an entry is in the inbox: its id begins with Redis' time in milliseconds."""
+    return timedelta(seconds=max(0.0, now - int(entry.partition("-")[0]) / 1000))
 
 
 def fields_of(notification: RawNotification) -> dict[str, bytes | str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import redis
+import redis.asyncio
 
 from service.adapters.redis_connection import Keys, told
 
@@ -24,3 +27,21 @@ class RedisWatermarks:
     def set(self, name: str, value: str) -> None:
         with told():
             self._client.hset(self._key, name, value)
+
+
+class AsyncWatermarks:
+    """Reads marks for a process that must not wait in a thread."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, keys: Keys, *, within: timedelta = timedelta(seconds=1)
+    ) -> None:
+        self._client: Any = client
+        self._key = keys.watermarks
+        self._within = within.total_seconds()
+
+    async def get(self, name: str) -> str | None:
+        """InboxUnavailable when Redis does not say."""
+        with told():
+            async with asyncio.timeout(self._within):
+                mark = await self._client.hget(self._key, name)
+        return None if mark is None else mark.decode()

@@ -7,7 +7,7 @@ between any two steps loses nobody. `due` counts in the site's time, `claims` in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
@@ -69,8 +69,9 @@ _BEGIN = (
     _NOW
     + """
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) ~= ARGV[2] then return false end
+local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
-return close(ARGV[1], tonumber(ARGV[3]))
+return {close(ARGV[1], tonumber(ARGV[3])), due}
 """
 )
 
@@ -138,8 +139,12 @@ class RedisWorkIndex:
         ]
 
     def begin(self, claim: Claim) -> Claim | None:
-        token = self._run_begin(claim.person, claim.token, self._lease)
-        return None if token is None else Claim(person=claim.person, token=token.decode())
+        begun = self._run_begin(claim.person, claim.token, self._lease)
+        if begun is None:
+            return None
+        token, *due = begun
+        due_at = datetime.fromtimestamp(float(due[0]), UTC) if due and due[0] is not None else None
+        return Claim(person=claim.person, token=token.decode(), due_at=due_at)
 
     def finish(self, claim: Claim, next_due_at: datetime | None) -> None:
         due = "" if next_due_at is None else repr(next_due_at.timestamp())

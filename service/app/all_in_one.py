@@ -7,8 +7,9 @@ from pathlib import Path
 
 from service.adapters.clocks import SystemClock
 from service.adapters.waiting import wait_until
-from service.app.examination import impatient, open_subscriptions
+from service.app.examination import impatient
 from service.app.orderly_end import orderly_end, wait_for_interrupt
+from service.app.our_subscriptions import open_subscriptions
 from service.app.settings import FILE_VARIABLE, Settings
 from service.app.state_folder import SETTINGS, held
 from service.app.subscription_files import read_subscriptions
@@ -30,7 +31,7 @@ def run_until_stopped(
     settings.need("fhir_base_url")
     # Files with errors end every process at once; better said here, once and in words.
     read_library(settings, today=SystemClock(settings.zone).now().date())
-    read_subscriptions(settings.subscriptions)
+    read_subscriptions(settings.subscriptions, settings.fhir_server)
     with orderly_end(), held(state_dir) as folder:
         installation = bring_up(settings, folder, told)
         try:
@@ -69,8 +70,8 @@ class _Asking:
 
     def __call__(self) -> bool:
         try:
-            with open_subscriptions(self._settings) as ours:
-                self.steps, self.failure = ours.apply(), None
+            with open_subscriptions(self._settings) as opened:
+                self.steps, self.failure = opened.ours.apply(), None
         except RecordUnavailable as failure:
             self.failure = failure
             return False
@@ -88,9 +89,16 @@ def tell_addresses(settings: Settings, installation: Installation, told: Callabl
 
 
 def _summary(steps: list[Step]) -> str:
-    changed = sum(step.action is not Action.KEEP for step in steps)
+    if not steps:
+        return (
+            "Subscriptions: none, because this kind of server tells nothing. Changes are found by catch-up."
+        )
+    changed = sum(step.action is not Action.KEEP and not step.failed for step in steps)
+    refused = [step.name for step in steps if step.failed]
     differ = [step.name for step in steps if step.differs]
     text = f"Subscriptions: {len(steps)} asked for, {changed} created or changed."
     if differ:
         text += f" The server keeps these otherwise than asked: {', '.join(differ)} (throughline subscriptions status)."
+    if refused:
+        text += f" The server refused these: {', '.join(refused)} (throughline subscriptions apply says why)."
     return text

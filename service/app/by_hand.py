@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
+from service.app.coverage import as_measure
 from service.app.settings import Settings
 from service.app.wiring import (
     Queue,
@@ -18,16 +19,19 @@ from service.app.wiring import (
     open_record,
     read_library,
 )
-from service.domain.measures import MeasureCount, count
+from service.domain.evidence import PersonRecord
+from service.domain.measures import MeasureCount, count_versions
+from service.domain.versions import Versions
 from service.domain.vocabulary import Reference
 from service.fhir.notification_body import NotificationProblem
 from service.fhir.parked import unpacked
 from service.fhir.read import read_person
 from service.fhir.searches import people_of, person_searches
 from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
+from service.flow.population import population
 from service.flow.reconcile import Reconciled, reconcile
 from service.flow.sweep import sweep
-from service.ports import DeadLetter, FhirRecord, NotInRecord, Search
+from service.ports import DeadLetter, FhirRecord, NotInRecord, Resource, Search
 
 
 class NotNamedRight(Exception):
@@ -44,43 +48,55 @@ class LookedAt:
     written: int
     next_due_at: datetime | None
     not_understood: tuple[str, ...]
+    not_followed: tuple[str, ...]
+    """`<pathway> <version>` of running enrolments that the mappings folder has no file for."""
 
 
 def reconcile_person(settings: Settings, person: str) -> LookedAt:
     """Look at one person now, in this process; safe beside running workers, because writing is fenced."""
-    if not _PERSON.fullmatch(person):
-        message = f"a person is named by type and id, as in Patient/123, not {person[:80]!r}"
-        raise NotNamedRight(message)
+    who = person_named(person)
     clock = make_clock(settings)
     library = read_library(settings, today=clock.now().date())
     with open_record(settings) as record:
-        _must_exist(person, record)
+        must_exist(who, record)
         practice, directory = make_practice(settings, library), make_directory(settings, record, library)
-        done = Reconciled(next_due_at=None, elsewhere=(Reference(person),))
+        done = Reconciled(next_due_at=None, elsewhere=(who,))
         while done.elsewhere:  # somebody whose record was merged is looked at where they are now
-            person = done.elsewhere[0]
+            who = done.elsewhere[0]
             done = reconcile(
-                Reference(person),
-                record=record,
-                practice=practice,
-                now=clock.now(),
-                directory=directory.people,
+                who, record=record, practice=practice, now=clock.now(), directory=directory.people
             )
     return LookedAt(
-        person=person,
+        person=who,
         enrolments={d.enrolment.identifier: d.enrolment.stage for d in done.decisions},
         written=done.writes,
         next_due_at=done.next_due_at,
         not_understood=done.unreadable,
+        not_followed=done.not_followed,
     )
 
 
 _PERSON = re.compile(r"Patient/[A-Za-z0-9.\-]{1,64}")
 
 
-def _must_exist(person: str, record: FhirRecord) -> None:
+def person_named(text: str) -> Reference:
+    """The person as named on the command line. NotNamedRight says how to write it."""
+    if not _PERSON.fullmatch(text):
+        message = f"a person is named by type and id, as in Patient/123, not {text[:80]!r}"
+        raise NotNamedRight(message)
+    return Reference(text)
+
+
+class Reads(Protocol):
+    """What can be asked for one resource."""
+
+    def read(self, reference: Reference) -> Resource: ...
+
+
+def must_exist(person: Reference, record: Reads) -> None:
+    """NotNamedRight when the record does not have this person."""
     try:
-        record.read(Reference(person))
+        record.read(person)
     except NotInRecord:
         message = f"there is no {person} on the FHIR server, or it may not be read"
         raise NotNamedRight(message) from None
@@ -95,11 +111,20 @@ def reconcile_everybody(settings: Settings) -> int:
     return len(people)
 
 
-def count_measures(settings: Settings, pathway: str | None) -> dict[str, tuple[MeasureCount, ...]]:
-    """Every measure of every pathway (or of one) over all enrolments in the record."""
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """Measures by pathway, each enrolment counted by the version it began with."""
+
+    measures: Mapping[str, tuple[MeasureCount, ...]]
+    left_out: tuple[str, ...]
+    """Identifiers of enrolments on a version that the mappings folder does not have."""
+
+
+def count_measures(settings: Settings, pathway: str | None) -> Counted:
+    """Every measure of every pathway (or of one) over all enrolments in the record, coverage first."""
     clock = make_clock(settings)
     library = read_library(settings, today=clock.now().date())
-    chosen = [p for name, p in library.pathways.items() if pathway in (None, name)]
+    chosen = {name: library.versions(name) for name in library.pathways if pathway in (None, name)}
     if not chosen:
         message = f"there is no pathway {pathway!r}; there are: {', '.join(sorted(library.pathways))}"
         raise NotNamedRight(message)
@@ -107,11 +132,35 @@ def count_measures(settings: Settings, pathway: str | None) -> dict[str, tuple[M
     with open_record(settings, reading_only=True) as record:
         people = sorted({person for plan in _enrolments(record) for person in people_of(plan)})
         records = [_read(person, record, settings, practice.types) for person in people]
+        covered = population(
+            record,
+            practice,
+            directory=make_directory(settings, record, library).people,
+            now=clock.now(),
+            lookback=settings.lookback,
+        )
     seen = [
         read_person(r, person=p, catalogue=practice.catalogue, now=clock.now())
         for p, r in zip(people, records, strict=True)
     ]
-    return {str(p.id): count(p, seen, clock.now()) for p in chosen}
+    known, now = Versions(practice.versions), clock.now()
+    return Counted(
+        measures={
+            str(name): (
+                *((as_measure(covered[name], settings.lookback),) if name in covered else ()),
+                *count_versions(own, seen, now, known),
+            )
+            for name, own in chosen.items()
+        },
+        left_out=tuple(_on_no_version(seen, known, pathway)),
+    )
+
+
+def _on_no_version(people: Iterable[PersonRecord], versions: Versions, pathway: str | None) -> Iterator[str]:
+    for person in people:
+        for enrolment in person.enrolments:
+            if pathway in (None, enrolment.pathway) and versions.get(enrolment) is None:
+                yield enrolment.identifier
 
 
 def parked(settings: Settings) -> list[DeadLetter]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Celery
 
+from service.adapters.redis_address import read_address
 from service.adapters.redis_doorbell import QUEUE_OF, Queue
 from service.app.settings import Settings
 
@@ -20,9 +21,11 @@ index and the inbox have leases of their own."""
 def make_celery(settings: Settings) -> Celery:
     """An application that connects to nothing until it is used."""
     celery = Celery("throughline", set_as_current=False)
+    address = read_address(settings.need("redis_url"))
     celery.conf.update(
-        broker_url=_broker_url(settings.need("redis_url")),
-        broker_transport_options=_transport(settings),
+        broker_url=address.celery_url,
+        broker_use_ssl=address.celery_encryption,
+        broker_transport_options=_transport(settings) | address.celery_options,
         broker_connection_timeout=5,
         broker_connection_retry=True,
         broker_connection_retry_on_startup=True,
@@ -58,12 +61,3 @@ def _transport(settings: Settings) -> dict[str, Any]:
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
-
-
-def _broker_url(redis_url: str) -> str:
-    """Kombu names a Unix socket differently from redis-py."""
-    return (
-        f"redis+socket://{redis_url.removeprefix('unix://')}"
-        if redis_url.startswith("unix://")
-        else redis_url
-    )

@@ -13,7 +13,7 @@ from service.app.exits import MEANING, Exit
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
-    from service.app.commands import messages, operate, pathways, run
+    from service.app.commands import keys, messages, operate, pathways, replaying, run, subscriptions
 
     cli = typer.Typer(
         name="throughline",
@@ -31,16 +31,19 @@ def make_cli() -> typer.Typer:
         run.mllp,
         run.worker,
         run.scheduler,
+        run.redis,
         run.demo,
         operate.doctor,
         operate.reconcile,
         operate.measures,
         messages.senders,
+        replaying.replay,
     ):
         cli.command()(command)
     cli.add_typer(pathways.pathways, name="pathways")
-    cli.add_typer(operate.subscriptions, name="subscriptions")
+    cli.add_typer(subscriptions.subscriptions, name="subscriptions")
     cli.add_typer(operate.dead_letters, name="dead-letters")
+    cli.add_typer(keys.keys, name="keys")
     return cli
 
 

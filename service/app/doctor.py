@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 
 from service.adapters.fhir.client import FhirClient
+from service.adapters.fhir.token_request import TokenRequest
+from service.adapters.redis_connection import connect
+from service.app.chart_values import in_the_chart
+from service.app.doctor_access import access_settings, token_trial
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
+from service.app.doctor_versions import versions
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
 from service.pathways.library import Library
@@ -29,13 +34,19 @@ class Examined:
     unknown: Sequence[str]
     """A line for each THROUGHLINE_ variable that means nothing."""
     client: FhirClient | None
+    """None when no FHIR server is named, or the settings do not let us speak to it."""
     library: Callable[[], Library]
     searches: Callable[[Library], Sequence[Search]]
     """Every kind of search that a reconcile sends, about nobody."""
-    subscriptions: Callable[[], Iterable[tuple[bool, str]]]
+    subscriptions: Callable[[], Iterable[Finding]]
+    """Whether the server tells what it should."""
+    coverage: Callable[[], Iterable[Finding]]
+    """How many of those who should be on a pathway are."""
     parked: Callable[[], int]
     """How much work waits for a person."""
     now: Callable[[], datetime]
+    token: TokenRequest | None = None
+    """How the workers get their access token, where they need one."""
 
 
 def examine(about: Examined) -> Iterator[Finding]:
@@ -44,16 +55,23 @@ def examine(about: Examined) -> Iterator[Finding]:
     yield from _redis(about.settings, about.parked)
     library = about.library()
     yield from _mappings(library)
+    yield from access_settings(about.settings, about.now())
     if about.client is None:
         return
-    reachable = list(fhir_server(about.client))
+    let_in = list(token_trial(about.token, about.settings)) if about.token else []
+    yield from let_in
+    if any(finding.outcome is Outcome.BAD for finding in let_in):
+        return
+    reachable = list(fhir_server(about.client, about.settings))
     yield from reachable
     if any(finding.outcome is Outcome.BAD for finding in reachable):
         return
     yield from accountable_person(about.client, about.settings)
-    yield from reading(about.client, about.searches(library))
+    yield from versions(about.client, library)
+    yield from reading(about.client, about.searches(library), about.settings)
     yield from clock(about.client, about.settings, about.now)
     yield from _subscriptions(about.subscriptions)
+    yield from about.coverage()
 
 
 def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
@@ -72,7 +90,7 @@ def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
             about="settings",
             outcome=outcome,
             sentence=f"{variable(name)} is not set: {without}",
-            remedy=_REMEDY[name],
+            remedy=f"{_REMEDY[name]} {in_the_chart(name)}",
         )
 
 
@@ -86,7 +104,7 @@ _WANTED = {
     ),
 }
 _REMEDY = {
-    "fhir_base_url": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4.",
+    "fhir_base_url": "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4.",
     "redis_url": "Set it to your Redis server, e.g. redis://localhost:6379/0, with its append-only file on.",
     "public_url": "Set it to the address at which the FHIR server reaches this service.",
     "secret_key": "Set it to a long random text, the same for web, worker and scheduler.",
@@ -98,9 +116,7 @@ def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
     if settings.redis_url is None:
         return
     # redis-py types its answers as sync-or-async unions; Any keeps the casts away.
-    server: Any = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3
-    )
+    server: Any = connect(settings.redis_url.get_secret_value(), wait=timedelta(seconds=3))
     try:
         server.ping()
         version = server.info("server").get("redis_version", "unknown")
@@ -108,13 +124,15 @@ def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
             about="Redis", outcome=Outcome.GOOD, sentence=f"Redis answers (protocol version {version})."
         )
         yield from _persistence(server)
+        yield from _eviction(server)
         yield from _waiting(parked())
     except (redis.RedisError, InboxUnavailable, OSError) as failure:
         yield Finding(
             about="Redis",
             outcome=Outcome.BAD,
             sentence=f"Redis does not answer ({type(failure).__name__}).",
-            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it.",
+            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it."
+            f" {in_the_chart('redis_url')}",
         )
     finally:
         server.close()
@@ -140,6 +158,20 @@ def _persistence(server: Any) -> Iterator[Finding]:
         )
 
 
+def _eviction(server: Any) -> Iterator[Finding]:
+    try:
+        policy = server.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+    except redis.RedisError:
+        return  # who may not ask about the append-only file has been told already
+    if policy != "noeviction":
+        yield Finding(
+            about="Redis",
+            outcome=Outcome.CARE,
+            sentence=f"Redis throws keys away when its memory is full (maxmemory-policy {policy}): notifications in hand among them.",
+            remedy="Set `maxmemory-policy noeviction`, so that it refuses instead and the sender sends again.",
+        )
+
+
 def _waiting(parked: int) -> Iterator[Finding]:
     if parked:
         yield Finding(
@@ -160,23 +192,15 @@ def _mappings(loaded: Library) -> Iterator[Finding]:
             sentence=f"{len(found)} error(s) in the mappings folder; the pathways that can be used are: {names}.",
             remedy="`throughline pathways check` shows every one with file, line and what to write instead."
             if found
-            else f"Set {variable('mappings_dir')} to the folder that holds pathways/.",
+            else f"Set {variable('mappings_dir')} to the folder that holds pathways/. {in_the_chart('mappings_dir')}",
         )
     else:
         yield Finding(about="pathways", outcome=Outcome.GOOD, sentence=f"Pathways in use: {names}.")
 
 
-def _subscriptions(status: Callable[[], Iterable[tuple[bool, str]]]) -> Iterator[Finding]:
+def _subscriptions(found: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
-        for good, sentence in status():
-            yield Finding(
-                about="subscriptions",
-                outcome=Outcome.GOOD if good else Outcome.CARE,
-                sentence=sentence,
-                remedy=""
-                if good
-                else "`throughline subscriptions apply` asks the server for what is missing.",
-            )
+        yield from found()
     except RecordFailure as failure:
         yield Finding(
             about="subscriptions",

@@ -13,28 +13,26 @@ from service.adapters.fhir.client import FhirClient, Request
 from service.adapters.fhir.narrowing import MOST, names
 from service.adapters.fhir.probe import CAREFUL, probe
 from service.adapters.fhir_http import HttpFhirRecord
+from service.app.chart_values import in_the_chart
+from service.app.doctor_access import refusal_remedy
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
 from service.ports import RecordFailure, RecordUnavailable, Search
 
 ALLOWED_SKEW = timedelta(seconds=5)
 """More than this between our clock and the server's moves due times visibly."""
-REFUSALS = {
-    401: f"Put a valid bearer token into {variable('fhir_auth_token')}, or into a file named by {variable('fhir_auth_token')}_FILE.",
-    403: "Ask for the right to read and write: Task, CarePlan, Communication, Provenance, and to read what pathways ask about.",
-}
 
 
-def fhir_server(client: FhirClient) -> Iterator[Finding]:
+def fhir_server(client: FhirClient, settings: Settings) -> Iterator[Finding]:
     """Whether it lets us in and what it does; BAD when it cannot be used at all."""
-    let_in = _let_in(client)
+    let_in = _let_in(client, settings)
     if let_in is not None:
         yield let_in
         return
     try:
         report = probe(client)
     except RecordFailure as failure:
-        yield _unusable(failure)
+        yield _unusable(failure, settings)
         return
     for found in report.findings:
         yield Finding(
@@ -45,33 +43,35 @@ def fhir_server(client: FhirClient) -> Iterator[Finding]:
         )
 
 
-def _let_in(client: FhirClient) -> Finding | None:
+def _let_in(client: FhirClient, settings: Settings) -> Finding | None:
     """A read of what every worker reads: a CapabilityStatement is often public where the record is not."""
     nobody = Search(kind="Task", params=(("_id", "throughline-doctor"),))
     try:
         list(HttpFhirRecord(client, CAREFUL).search(nobody))
     except RecordFailure as failure:
-        return _unusable(failure)
+        return _unusable(failure, settings)
     return None
 
 
-def _unusable(failure: RecordFailure) -> Finding:
-    if failure.status in REFUSALS:
+def _unusable(failure: RecordFailure, settings: Settings) -> Finding:
+    remedy = refusal_remedy(settings, failure.status or 0)
+    if remedy is not None:
         return Finding(
             about="FHIR server",
             outcome=Outcome.BAD,
             sentence=f"The FHIR server does not let us in ({failure.status}).",
-            remedy=REFUSALS[failure.status],
+            remedy=remedy,
         )
     return Finding(
         about="FHIR server",
         outcome=Outcome.BAD,
         sentence=f"The FHIR server cannot be used: {failure}",
-        remedy=f"Check {variable('fhir_base_url')}, and that the server runs and this machine may reach it.",
+        remedy=f"Check {variable('fhir_base_url')}, and that the server runs and this machine may reach it."
+        f" {in_the_chart('fhir_base_url')}",
     )
 
 
-def reading(client: FhirClient, searches: Sequence[Search]) -> Iterator[Finding]:
+def reading(client: FhirClient, searches: Sequence[Search], settings: Settings) -> Iterator[Finding]:
     """Whether every search that the pathways need works, and which of them the server leaves to us."""
     record = HttpFhirRecord(client, CAREFUL)
     refused = 0
@@ -79,11 +79,11 @@ def reading(client: FhirClient, searches: Sequence[Search]) -> Iterator[Finding]
         try:
             list(record.search(search))
         except RecordUnavailable as failure:
-            yield _unusable(failure)
+            yield _unusable(failure, settings)
             return
         except RecordFailure as failure:
             refused += 1
-            yield _refused(search, failure)
+            yield _refused(search, failure, settings)
     for name in sorted(record.narrowed):
         yield Finding(
             about="searches",
@@ -100,15 +100,13 @@ def reading(client: FhirClient, searches: Sequence[Search]) -> Iterator[Finding]
         )
 
 
-def _refused(search: Search, failure: RecordFailure) -> Finding:
+def _refused(search: Search, failure: RecordFailure, settings: Settings) -> Finding:
     return Finding(
         about="searches",
         outcome=Outcome.BAD,
         sentence=f"The FHIR server refuses the search {names(search)} ({failure.status or 'no answer'}).",
-        remedy=REFUSALS.get(
-            failure.status or 0,
-            f"Have the server support {search.kind}, or leave out the pathways that ask about it.",
-        ),
+        remedy=refusal_remedy(settings, failure.status or 0)
+        or f"Have the server support {search.kind}, or leave out the pathways that ask about it.",
     )
 
 
@@ -121,14 +119,15 @@ def accountable_person(client: FhirClient, settings: Settings) -> Iterator[Findi
     try:
         found = list(HttpFhirRecord(client, CAREFUL).search(Search(kind=kind, params=(("_id", logical_id),))))
     except RecordFailure as failure:
-        yield _refused(Search(kind=kind, params=(("_id", logical_id),)), failure)
+        yield _refused(Search(kind=kind, params=(("_id", logical_id),)), failure, settings)
         return
     if not found:
         yield Finding(
             about="settings",
             outcome=Outcome.BAD,
             sentence=f"{name} names a {kind} whom the FHIR server does not have: follow-ups would go to nobody.",
-            remedy="Set it to the Practitioner who answers for unowned follow-ups at your site.",
+            remedy="Set it to the Practitioner who answers for unowned follow-ups at your site."
+            f" {in_the_chart('accountable_practitioner')}",
         )
 
 

@@ -3,56 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from datetime import timedelta
 
 from service.adapters.clocks import SystemClock
+from service.app.coverage import counted
 from service.app.doctor import Examined, examine
+from service.app.doctor_listening import coverage_findings, listening_findings
 from service.app.findings import Finding
+from service.app.our_subscriptions import NeverHeard, open_subscriptions, states_of
 from service.app.practice import role_codes
+from service.app.record_access import access_problems, record_access
 from service.app.settings import Settings, unknown_variables
-from service.app.subscription_files import read_subscriptions
-from service.app.subscriptions import State, Subscriptions
-from service.app.web_process import installation_keys
-from service.app.wiring import make_client, make_practice, open_queue, open_record
+from service.app.wiring import make_client, make_clock, make_practice, open_queue
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.searches import enrolment_search, person_searches
+from service.fhir.subscription_marks import COVERAGE
 from service.pathways.library import Library, load_library
-from service.ports import Search, Watermarks
-
-
-@contextmanager
-def open_subscriptions(settings: Settings, *, reading_only: bool = False) -> Iterator[Subscriptions]:
-    """Our subscriptions on the record server of the settings."""
-    public_url, keys = settings.need("public_url"), installation_keys(settings)
-    with open_record(settings, reading_only=reading_only) as record:
-        yield Subscriptions(
-            record=record,
-            wanted=read_subscriptions(settings.subscriptions),
-            public_url=public_url,
-            keys=keys,
-        )
-
-
-def subscription_states(settings: Settings) -> list[State]:
-    """How each subscription stands; when it was last heard stands in Redis."""
-    with open_queue(settings) as queue, open_subscriptions(settings, reading_only=True) as ours:
-        return ours.status(queue.watermarks)
+from service.ports import InboxUnavailable, Search, Watermarks
 
 
 def examine_installation(settings: Settings) -> Iterator[Finding]:
     """Everything `doctor` finds."""
-    client = make_client(impatient(settings)) if settings.fhir_base_url else None
+    can_ask = settings.fhir_base_url is not None and not access_problems(settings)
+    access = record_access(settings) if can_ask else None
+    client = make_client(impatient(settings), access=access) if access else None
     try:
         yield from examine(
             Examined(
                 settings=settings,
                 unknown=unknown_variables(),
                 client=client,
+                token=access.request if access else None,
                 library=lambda: _library(settings),
                 searches=lambda library: needed_searches(library, settings),
-                subscriptions=lambda: _subscription_sentences(settings),
+                subscriptions=lambda: _listening(settings),
+                coverage=lambda: _coverage(settings),
                 parked=lambda: _parked(settings),
                 now=SystemClock(settings.zone).now,
             )
@@ -86,23 +73,26 @@ def _parked(settings: Settings) -> int:
         return queue.dead_letters.size()
 
 
-def _subscription_sentences(settings: Settings) -> Iterator[tuple[bool, str]]:
+def _listening(settings: Settings) -> Iterator[Finding]:
     if settings.public_url is None or settings.secret_key is None:
         return  # said already among the settings
-    with open_subscriptions(impatient(settings), reading_only=True) as ours:
-        states = ours.status(_NeverHeard())
-    watched = [state.name for state in states if state.status == "active"]
-    yield bool(watched), f"{len(watched)} of {len(states)} subscriptions are active on the FHIR server."
-    for state in states:
-        if state.status != "active":
-            yield False, f"Subscription {state.name} is {state.status}: {'; '.join(state.says)}."
+    with open_queue(settings) if settings.redis_url else nullcontext() as queue:
+        marks: Watermarks = queue.watermarks if queue else NeverHeard()
+        with open_subscriptions(impatient(settings), reading_only=True) as opened:
+            now = make_clock(settings).now()
+            try:
+                report = states_of(opened, marks, now)
+            except InboxUnavailable:  # said already about Redis
+                report = states_of(opened, NeverHeard(), now)
+        yield from listening_findings(report, opened.server)
 
 
-class _NeverHeard(Watermarks):
-    """Doctor asks the record server only; when something was last heard is told by `subscriptions status`."""
-
-    def get(self, name: str) -> str | None:  # noqa: ARG002
-        return None
-
-    def set(self, name: str, value: str) -> None:
-        raise NotImplementedError
+def _coverage(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_url is None:
+        return
+    with open_queue(settings) as queue:
+        try:
+            found = counted(queue.watermarks.get(COVERAGE))
+        except InboxUnavailable:
+            return  # said already about Redis
+        yield from coverage_findings(found, queue.clock.now())

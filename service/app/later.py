@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from zlib import crc32
@@ -18,6 +19,25 @@ BROKEN = (
     "{} resource(s) that Throughline wrote cannot be understood any more, so what they stand for is not followed up. Open "
     "the person's CarePlans and Tasks with a Throughline identifier and take back what was changed by hand."
 )
+
+NOT_FOLLOWED = (
+    "This person is on {}, which the mappings folder does not have, so nothing of it is followed up. Put the file back "
+    "as mappings/pathways/<id>/versions/<version>.yaml with its line in SHA256SUMS (see `throughline pathways check`) "
+    "and start the workers again."
+)
+
+
+def why_to_park(broken: int, not_followed: Sequence[str]) -> str:
+    """What keeps a person from being followed up although looking at them worked; empty when nothing does."""
+    reasons = [BROKEN.format(broken)] if broken else []
+    if not_followed:
+        reasons.append(NOT_FOLLOWED.format(" and ".join(map(_said, not_followed))))
+    return " ".join(reasons)
+
+
+def _said(pathway_and_version: str) -> str:
+    pathway, _, version = pathway_and_version.partition(" ")
+    return f"version {version} of {pathway}" if version else pathway
 
 
 def pause_after(failed: int, token: str) -> timedelta:

@@ -8,30 +8,39 @@ import signal
 import ssl
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.metadata import version
 from time import perf_counter
+from typing import Protocol
 
+from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.adapters.mllp_frames import Fault
 from service.adapters.mllp_server import Bounds, MllpServer, Reply, tls_context
+from service.adapters.tracing import Tracing
+from service.app.heartbeat import Heartbeat
 from service.app.listening import check_address
+from service.app.metrics import about_this_build
+from service.app.observing import open_tracing
+from service.app.operations_port import Dependency, Operations, serving
 from service.app.senders import senders_of
 from service.app.settings import Settings, SettingsProblem, variable
 from service.app.telemetry import log_to
-from service.app.wiring import make_clock, open_message_inbox, serve_metrics
+from service.app.wiring import make_clock, open_message_inbox
 from service.fhir.messages.content import Sender
 from service.fhir.messages.once import MessageInbox
 from service.flow import receive_hl7v2 as step
 from service.flow.receive_hl7v2 import Answered
-from service.ports import Clock
+from service.ports import Clock, InboxUnavailable
 
 log = logging.getLogger(__name__)
 
 LONGEST = 1_000_000
 """Bytes of one message; an ADT message has some thousands."""
 BEAT_EVERY = timedelta(seconds=5)
+PROBED_WITHIN = 2.0  # seconds
 
 
 class NobodySends(Exception):
@@ -42,7 +51,6 @@ class MllpMetrics:
     """What came and how it ended. Labels are names from configuration, never of people."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
         self.messages = Counter(
             "throughline_hl7v2_messages",
             "HL7 v2 messages answered, by sender and outcome.",
@@ -61,6 +69,7 @@ class Hl7v2Door:
     clock: Clock
     metrics: MllpMetrics
     limit: int = LONGEST
+    tracing: Tracing = field(default_factory=Tracing)
 
     async def answer(self, frame: bytes | Fault) -> Reply:
         """What is sent back for one frame; never raises for what a frame holds."""
@@ -83,7 +92,12 @@ class Hl7v2Door:
         try:
             # In a thread: other connections do not wait while a large message is taken apart.
             opened = await asyncio.to_thread(step.open_frame, frame, self.senders, now)
-            return await step.answer_frame(opened, self.inbox, now=now, zone=zone)
+            with self.tracing.span("message", kind=SpanKind.SERVER) as span:
+                trace = self.tracing.here()
+                answered = await step.answer_frame(opened, self.inbox, now=now, zone=zone, trace=trace)
+                span.set_attribute("throughline.sender", answered.sender)
+                span.set_attribute("throughline.outcome", answered.outcome.value)
+                return answered
         except Exception as failure:  # only its kind is told: its text may hold what the message says
             log.error("answering an HL7 v2 message failed: %s", type(failure).__name__)
             return step.failed(opened, now=now, zone=zone)
@@ -96,7 +110,7 @@ def run_mllp(settings: Settings) -> int:
         raise NobodySends(NOBODY)
     tls = tls_of(settings)
     check_address(settings.mllp_host, settings.mllp_port)
-    log_to(sys.stderr, role="mllp", level=settings.log_level)
+    log_to(sys.stderr, role="mllp", level=settings.log_level, form=settings.log_format)
     if tls is None and settings.mllp_host not in LOOPBACK:
         log.warning("HL7 v2 comes in clear: set %s and its key for TLS", variable("mllp_tls_certificate"))
     asyncio.run(_listen(settings, senders, tls))
@@ -122,29 +136,59 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
 
 
 async def _listen(settings: Settings, senders: Sequence[Sender], tls: ssl.SSLContext | None) -> None:
-    metrics = MllpMetrics(CollectorRegistry())
+    registry, heartbeat = CollectorRegistry(), Heartbeat(settings.heartbeat_file)
+    about_this_build(registry, version=version("throughline"), role="mllp")
+    metrics = MllpMetrics(registry)
     limit = min(settings.max_body_bytes, LONGEST)
-    async with open_message_inbox(settings) as inbox:
-        door = Hl7v2Door(
-            senders=senders, inbox=inbox, clock=make_clock(settings), metrics=metrics, limit=limit
-        )
-        server = MllpServer(door.answer, Bounds(message_bytes=limit))
-        metrics.connections.set_function(lambda: server.connections)
-        serve_metrics(settings, metrics.registry)
-        stopped = asyncio.Event()
-        for signalled in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signalled, stopped.set)
-        await server.start(settings.mllp_host, settings.mllp_port, tls)
-        log.info("listening for HL7 v2 on port %d", server.port)
-        await _beat_until(stopped, settings)
-        await server.stop()
+    stopped = asyncio.Event()
+    for signalled in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signalled, stopped.set)
+    with open_tracing(settings, role="mllp") as tracing:
+        async with open_message_inbox(settings) as inbox:
+            door = Hl7v2Door(
+                senders=senders,
+                inbox=inbox,
+                clock=make_clock(settings),
+                metrics=metrics,
+                limit=limit,
+                tracing=tracing,
+            )
+            server = MllpServer(door.answer, Bounds(message_bytes=limit))
+            metrics.connections.set_function(lambda: server.connections)
+            operations = Operations(
+                registry=registry, heartbeat=heartbeat, dependencies=(_inbox_answers(inbox),)
+            )
+            with serving(operations, settings.host, settings.metrics_port):
+                await server.start(settings.mllp_host, settings.mllp_port, tls)
+                log.info("listening for HL7 v2 on port %d", server.port)
+                await _beat_until(stopped, heartbeat, inbox)
+                await server.stop()
 
 
-async def _beat_until(stopped: asyncio.Event, settings: Settings) -> None:
-    """The heartbeat file is touched from the loop that answers: one that hangs stops the heartbeat."""
+class Measured(Protocol):
+    """Any inbox that says how full it is."""
+
+    async def size(self) -> int: ...
+
+
+def _inbox_answers(inbox: Measured) -> Dependency:
+    """Asked from the threads of the operations server, answered by the loop that answers senders."""
+    loop = asyncio.get_running_loop()
+
+    def probe() -> int:
+        return asyncio.run_coroutine_threadsafe(inbox.size(), loop).result(PROBED_WITHIN)
+
+    return Dependency(name="inbox", probe=probe)
+
+
+async def _beat_until(stopped: asyncio.Event, heartbeat: Heartbeat, inbox: Measured) -> None:
+    """Beats from the loop that answers: one that hangs stops the heartbeat."""
     while not stopped.is_set():
-        if settings.heartbeat_file is not None:
-            settings.heartbeat_file.touch()
+        try:
+            await inbox.size()
+            heartbeat.is_ready()
+        except InboxUnavailable:
+            heartbeat.waits()
         try:
             async with asyncio.timeout(BEAT_EVERY.total_seconds()):
                 await stopped.wait()

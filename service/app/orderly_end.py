@@ -14,8 +14,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def orderly_end() -> Iterator[None]:
     """Inside, the first such signal raises KeyboardInterrupt in the main thread; those after it are ignored.
 
-    Impatience must not leave processes behind: whatever stops them is bounded in time anyway. A signal that was
-    ignored before (`nohup`) stays ignored.
+    They are ignored until the process has ended, which is what comes next. Impatience must not leave processes behind:
+    whatever stops them is bounded in time anyway. A signal that was ignored before (`nohup`) stays ignored.
     """
     asked = False
 
@@ -31,7 +31,7 @@ def orderly_end() -> Iterator[None]:
         yield
     finally:
         for each, handler in before.items():
-            signal.signal(each, handler)
+            signal.signal(each, signal.SIG_IGN if asked else handler)
 
 
 def wait_for_interrupt() -> None:

@@ -13,6 +13,7 @@ from threading import Lock
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from service.app.observing import Observation
 from service.app.overview import RESPONSE, Enrolled, Overview, page
 from service.app.settings import Settings
 from service.app.wiring import open_record
@@ -26,10 +27,14 @@ KEEP_FOR = 5.0
 """Seconds for which a reading is shown again: a page that is reloaded must not load the record server."""
 
 
-def pages(settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> APIRouter:
+def pages(
+    settings: Settings,
+    monotonic: Callable[[], float] = time.monotonic,
+    seen: Observation | None = None,
+) -> APIRouter:
     """The governance page."""
     router = APIRouter()
-    reading = _Reading(settings, monotonic)
+    reading = _Reading(settings, monotonic, seen)
 
     @router.get("/", response_class=HTMLResponse, include_in_schema=False)
     def overview() -> str:
@@ -41,8 +46,9 @@ def pages(settings: Settings, monotonic: Callable[[], float] = time.monotonic) -
 class _Reading:
     """The last look at the record; one at a time."""
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, monotonic: Callable[[], float], seen: Observation | None) -> None:
         self._settings, self._monotonic = settings, monotonic
+        self._seen = seen
         self._lock, self._read_at, self._last = Lock(), float("-inf"), Overview()
 
     def overview(self) -> Overview:
@@ -54,7 +60,7 @@ class _Reading:
 
     def _look(self) -> Overview:
         try:
-            with open_record(self._settings, reading_only=True) as record:
+            with open_record(self._settings, reading_only=True, seen=self._seen) as record:
                 return read_overview(record)
         except RecordFailure as failure:
             return Overview(problem=f"The record cannot be read now. {failure}")

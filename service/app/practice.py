@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta, tzinfo
 
 from service.domain.due import nominal_length
-from service.domain.needs import AtLeast, InRecord, OnLevel, flat
-from service.domain.pathway import Pathway, Start, needs_of_pathway, needs_while_enrolled
+from service.domain.needs import AtLeast, InRecord, flat
+from service.domain.pathway import Pathway, begin_by, needs_of_pathway, needs_while_enrolled
 from service.domain.vocabulary import Reference
 from service.fhir.read import Catalogue
 from service.flow.reconcile import Practice
@@ -25,9 +25,10 @@ def practice_of(
     software_version: str = "",
 ) -> Practice:
     """A site's practice; `accountable` is who holds what nobody else holds."""
-    pathways = list(library.pathways.values())
+    pathways = [version for name in library.pathways for version in library.versions(name)]
     return Practice(
         pathways=library.pathways,
+        earlier=tuple(version for version in pathways if not version.current),
         catalogue=Catalogue(
             zone=zone,
             roles={role.id: role.matches for role in library.roles.values()},
@@ -71,20 +72,8 @@ def begins(library: Library) -> frozenset[str]:
         kind
         for pathway in library.pathways.values()
         for start in pathway.starts
-        for kind in kinds_of_start(start, pathway)
+        for kind in {condition.kind for condition in begin_by(pathway, start)}
     )
-
-
-def kinds_of_start(start: Start, pathway: Pathway) -> Iterator[str]:
-    """Resource types whose change can make a start hold."""
-    if start.condition is not None:
-        yield start.condition.kind
-    for need in flat(start.rule):
-        if isinstance(need, InRecord):
-            yield need.condition.kind
-        elif isinstance(need, OnLevel):
-            levels = (needs for _, needs in pathway.criteria[need.criterion].levels)
-            yield from (n.condition.kind for needs in levels for n in flat(needs) if isinstance(n, InRecord))
 
 
 def _is_linked(need: InRecord) -> bool:

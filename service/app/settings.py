@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from service.adapters.redis_address import read_address
+
 PREFIX = "THROUGHLINE_"
 FILE_VARIABLE = "THROUGHLINE_SETTINGS_FILE"
 
@@ -31,13 +33,13 @@ class SettingsProblem(Exception):
 
 def _address(value: str, *schemes: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+    if parts.scheme not in schemes or not parts.hostname:
         raise ValueError("not an address")
     return value.rstrip("/")
 
 
 def _redis(value: SecretStr) -> SecretStr:
-    _address(value.get_secret_value(), "redis", "rediss", "unix")
+    read_address(value.get_secret_value())
     return value
 
 
@@ -63,8 +65,23 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    fhir_base_url: HttpUrl | None = _a("the base address of a FHIR R4 server", "https://fhir.example.org/r4")
+    fhir_base_url: HttpUrl | None = _a("the base address of a FHIR server", "https://fhir.example.org/r4")
     fhir_auth_token: SecretStr | None = _a("a bearer token of the FHIR server", "<token>")
+    fhir_auth_client_id: str | None = _a("the client id given at registration", "throughline", min_length=1)
+    fhir_auth_client_secret: SecretStr | None = _a("the client secret given at registration", "<secret>")
+    fhir_auth_client_secret_in: Literal["header", "body"] = _a("header or body", "header", "header")
+    fhir_auth_private_key: SecretStr | None = _a("a private key, PEM or JWK", "<key>")
+    fhir_auth_private_key_next: SecretStr | None = _a("the private key that comes next", "<key>")
+    fhir_auth_private_key_previous: SecretStr | None = _a("the private key used before", "<key>")
+    fhir_auth_key_id: str | None = _a("the key id (kid) registered for the private key", "2026-11")
+    fhir_auth_token_url: HttpUrl | None = _a(
+        "the address of the token endpoint", "https://login.example.org/token"
+    )
+    fhir_auth_scope: str | None = _a("the scopes to ask for", "system/*.read system/*.write")
+    fhir_auth_audience: str | None = _a("whom assertions are addressed to", "https://login.example.org")
+    fhir_ca_file: Path | None = _a("a file of PEM certificates", "/etc/throughline/ca.crt")
+    fhir_client_certificate_file: Path | None = _a("a PEM certificate", "/etc/throughline/tls.crt")
+    fhir_client_key_file: Path | None = _a("the PEM key of that certificate", "/etc/throughline/tls.key")
     fhir_timeout_seconds: float = _a("a number of seconds", "20", 20.0, gt=0)
     redis_url: RedisUrl | None = _a("the address of a Redis server", "redis://localhost:6379/0")
     key_prefix: str = _a(
@@ -76,6 +93,9 @@ class Settings(BaseModel):
     secret_key: SecretStr | None = _a("a long random text", "<at least 32 characters>", min_length=16)
     secret_key_previous: SecretStr | None = _a("the secret key used before", "<as it was>", min_length=16)
     mappings_dir: Path | None = _a("a folder with pathways and value sets", "/etc/throughline/mappings")
+    fhir_server: str | None = _a(
+        "the name of a file in subscriptions/servers", "medplum", pattern=r"^[a-z][a-z0-9\-]{0,62}$"
+    )
     subscriptions_dir: Path | None = _a("a folder that says what to watch", "/etc/throughline/subscriptions")
     accountable_practitioner: str | None = _a(
         "the reference of the person who holds what nobody else holds",
@@ -87,6 +107,8 @@ class Settings(BaseModel):
     lookback_days: int = _a("a whole number of days", "30", 30, ge=1, le=3660)
     directory_seconds: float = _a("how many seconds the list of staff is kept", "15", 15.0, ge=0)
     catch_up_seconds: int = _a("a whole number of seconds", "60", 60, ge=1)
+    population_seconds: int = _a("a whole number of seconds", "900", 900, ge=1)
+    canary_seconds: int = _a("a whole number of seconds, or 0 for none", "300", 300, ge=0)
     lease_seconds: int = _a("a whole number of seconds, at least 5", "30", 30, ge=5)
     worker_concurrency: int = _a("a number of threads from 1 to 64", "4", 4, ge=1, le=64)
     max_body_bytes: int = _a("a whole number of bytes", "5000000", 5_000_000, ge=1_000)
@@ -101,8 +123,12 @@ class Settings(BaseModel):
         "a file with the authority of client certificates", "/etc/throughline/ca.pem"
     )
     metrics_port: int | None = _a("a port number", "9090", ge=1, le=65535)
-    """Where worker and scheduler show their metrics; the web shows its own at /metrics."""
-    heartbeat_file: Path | None = _a("a file that is touched while all is well", "/run/throughline/alive")
+    """Where worker and scheduler show /metrics, /livez and /readyz; the web shows its own."""
+    heartbeat_file: Path | None = _a("a file that a living process touches", "/run/throughline/alive")
+    traces_endpoint: HttpUrl | None = _a(
+        "the address that takes traces as OTLP over HTTP", "http://collector:4318/v1/traces"
+    )
+    log_format: Literal["json", "text"] = _a("json or text", "json", "json")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _a(
         "DEBUG, INFO, WARNING or ERROR", "INFO", "INFO"
     )

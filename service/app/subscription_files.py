@@ -1,4 +1,4 @@
-"""Reads the subscriptions folder: what to watch. Every mistake is told with its place; none is guessed over."""
+"""Reads the subscriptions folder: what to watch on which kind of server. Every mistake is told with its place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.fhir.subscription_resource import Flavour, Wanted
+from service.app.subscription_rules import LISTS, RULES, Values, values_of
+from service.app.subscription_servers import FOLDER, Server, known_servers, read_server
+from service.fhir.subscription_wanted import Extra, Flavour, Wanted
 from service.pathways.problems import Problem, errors, render_problem
 from service.pathways.yaml_source import Source, read_source
 from service.pathways.yaml_tree import Node
@@ -22,39 +24,25 @@ class SubscriptionsProblem(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rule:
-    """What may stand behind a key, and how to say it."""
+class Watching:
+    """What a site wants watched, and what is known of its server."""
 
-    pattern: str
-    help: str
+    wanted: tuple[Wanted, ...]
+    server: Server | None = None
 
 
-_TYPE = r"[A-Z][A-Za-z]{1,63}"
-_RULES = {
-    "why": _Rule(pattern=r".+", help="a sentence"),
-    "flavour": _Rule(pattern="r4-rest-hook|r4-backport", help="r4-rest-hook or r4-backport"),
-    "criteria": _Rule(
-        pattern=rf"{_TYPE}\?\S*",
-        help="a resource type, a question mark and search parameters: Encounter?class=IMP",
-    ),
-    "topic": _Rule(pattern=r"https?://\S+", help="the topic's canonical URL, beginning with http"),
-    "filters": _Rule(pattern=r"\S+", help="a search such as Encounter?patient=Patient/123"),
-    "types": _Rule(pattern=_TYPE, help="a resource type such as Encounter"),
-    "payload": _Rule(pattern=r"none|application/fhir\+json", help="none or application/fhir+json"),
-    "content": _Rule(pattern="empty|id-only|full-resource", help="empty, id-only or full-resource"),
-    "auth": _Rule(pattern="header|signature|address", help="header, signature or address"),
-    "header": _Rule(pattern=r"[A-Za-z][A-Za-z0-9\-]*", help="the name of an HTTP header"),
-    "status": _Rule(pattern="requested|active", help="requested or active"),
-    "deletions": _Rule(pattern="yes|no", help="yes or no"),
-    "heartbeat-seconds": _Rule(pattern=r"[1-9][0-9]{0,5}", help="a whole number of seconds"),
-}
-_LISTS = frozenset({"filters", "types"})
 _NAME = r"[a-z][a-z0-9\-]{0,62}"
 
 
-def read_subscriptions(folder: Path) -> tuple[Wanted, ...]:
+def read_subscriptions(folder: Path, server: str | None = None) -> tuple[Wanted, ...]:
     """What all `*.yaml` files of the folder ask for, by name; SubscriptionsProblem with all mistakes at once."""
+    return read_watching(folder, server).wanted
+
+
+def read_watching(folder: Path, server: str | None = None) -> Watching:
+    """The same with what is known of the server: the one named by `server`, else by `server:` in a file."""
     sources = [read_source(path, path.name) for path in sorted(folder.glob("*.yaml"))]
+    profile, profiles = _server(folder, sources, server)
     found: dict[str, Wanted] = {}
     for source in sources:
         for name, node in _entries(source):
@@ -63,8 +51,8 @@ def read_subscriptions(folder: Path) -> tuple[Wanted, ...]:
                     node.head, "duplicate-name", f"'{name}' is already asked for", "use another name"
                 )
             else:
-                found[name] = _wanted(source, name, node)
-    mistakes = errors(problem for source in sources for problem in source.problems)
+                found[name] = _wanted(source, name, node, profile)
+    mistakes = errors(problem for source in (*sources, *profiles) for problem in source.problems)
     if not sources:
         nothing = Source(file=str(folder))
         nothing.report(
@@ -73,7 +61,32 @@ def read_subscriptions(folder: Path) -> tuple[Wanted, ...]:
         mistakes = nothing.problems
     if mistakes:
         raise SubscriptionsProblem(mistakes)
-    return tuple(found[name] for name in sorted(found))
+    return Watching(wanted=tuple(found[name] for name in sorted(found)), server=profile)
+
+
+def _server(folder: Path, sources: list[Source], given: str | None) -> tuple[Server | None, list[Source]]:
+    """The profile of the server, and the files whose mistakes have to be told with the others."""
+    named = [(source, node) for source in sources if source.root and (node := source.root.get("server"))]
+    known = known_servers(folder)
+    help_text = f"one of {', '.join(sorted(known))}, or add a file to {FOLDER}/"
+    for source, node in named:
+        if node.text not in known:
+            shown = f"'{node.text}'" if node.text else "this"
+            source.report(node.place, "unknown-server", f"{shown} is no server that is known", help_text)
+        elif node.text != (given or named[0][1].text):
+            other = f"'{given or named[0][1].text}'"
+            source.report(node.place, "two-servers", f"this server is already said to be {other}", "say one")
+    chosen = given or next((node.text for _, node in named if node.text), None)
+    if chosen is None:
+        return None, []
+    if chosen not in known:
+        setting = Source(file="THROUGHLINE_FHIR_SERVER")
+        if given is not None:
+            message = f"'{chosen[:80]}' is no server that is known"
+            setting.report((1, 1), "unknown-server", message, help_text)
+        return None, [setting]
+    server, source = read_server(known[chosen])
+    return server, [source]
 
 
 def _entries(source: Source) -> Iterator[tuple[str, Node]]:
@@ -81,7 +94,7 @@ def _entries(source: Source) -> Iterator[tuple[str, Node]]:
     if root is None:
         return
     for key, node in root.entries():
-        if key != "subscriptions":
+        if key not in {"subscriptions", "server"}:
             source.report(
                 node.head, "unknown-key", f"'{key}' is no key of this file", "put it under subscriptions:"
             )
@@ -100,31 +113,32 @@ def _entries(source: Source) -> Iterator[tuple[str, Node]]:
             )
 
 
-def _wanted(source: Source, name: str, node: Node) -> Wanted:
-    values: dict[str, list[str]] = {}
+def _wanted(source: Source, name: str, node: Node, server: Server | None) -> Wanted:
     if not isinstance(node.value, dict):
         source.report(node.head, "bad-entry", f"'{name}' says nothing", "write at least its criteria")
-    for key, inside in node.entries():
-        if key not in _RULES:
-            source.report(
-                inside.head, "unknown-key", f"'{key}' is no key here", f"one of {', '.join(sorted(_RULES))}"
-            )
-        else:
-            values[key] = list(_texts(source, key, inside))
-    one = {key: texts[0] for key, texts in values.items() if texts and key not in _LISTS}
-    flavour = Flavour.R4_BACKPORT if one.get("flavour") == "r4-backport" else Flavour.R4_REST_HOOK
-    for key in ("topic", "types") if flavour is Flavour.R4_BACKPORT else ("criteria",):
+    own = values_of(source, node)
+    values = {**(server.defaults if server else {}), **own}
+    flavour = Flavour(next(iter(values.get("flavour", [])), Flavour.R4_REST_HOOK))
+    if flavour.by_topic and values.get("criteria"):
+        # What is a search where there are no topics is the filter of a topic that tells everything.
+        values.setdefault("filters", values["criteria"])
+        values.setdefault("types", [values["criteria"][0].partition("?")[0]])
+    for key in ("topic", "types") if flavour.by_topic else ("criteria",):
         if key not in values:
-            source.report(node.head, "missing-key", f"'{name}' lacks '{key}'", _RULES[key].help)
-    return _built(name, flavour, one, values)
+            source.report(node.head, "missing-key", f"'{name}' lacks '{key}'", RULES[key].help)
+    return _built(name, flavour, values, server.extras if server else ())
 
 
-def _built(name: str, flavour: Flavour, one: dict[str, str], values: dict[str, list[str]]) -> Wanted:
-    heartbeat = one.get("heartbeat-seconds")
+def _built(name: str, flavour: Flavour, values: Values, extras: tuple[Extra, ...]) -> Wanted:
+    one = {key: texts[0] for key, texts in values.items() if texts and key not in LISTS}
+
+    def number(key: str) -> int | None:
+        return int(one[key]) if key in one else None
+
     return Wanted(
         name=name,
         flavour=flavour,
-        criteria=one.get("criteria", ""),
+        criteria="" if flavour.by_topic else one.get("criteria", ""),
         topic=one.get("topic", ""),
         filters=tuple(values.get("filters", ())),
         watched=tuple(values.get("types", ())),
@@ -134,17 +148,11 @@ def _built(name: str, flavour: Flavour, one: dict[str, str], values: dict[str, l
         header=one.get("header", "Authorization"),
         status=one.get("status", "requested"),
         deletions=one.get("deletions") == "yes",
-        heartbeat_seconds=int(heartbeat) if heartbeat else None,
+        canary=one.get("canary") == "yes",
+        channel_coding=one.get("channel-coding") == "yes",
+        heartbeat_seconds=number("heartbeat-seconds"),
+        timeout_seconds=number("timeout-seconds"),
+        most_events=number("most-events"),
+        end_days=number("end-days"),
+        extras=extras,
     )
-
-
-def _texts(source: Source, key: str, node: Node) -> Iterator[str]:
-    """The texts behind a key that follow its rule; the others are reported."""
-    rule = _RULES[key]
-    nodes = node.items() if key in _LISTS and isinstance(node.value, list) else [node]
-    for each in nodes:
-        if each.text is not None and re.fullmatch(rule.pattern, each.text):
-            yield each.text
-        else:
-            shown = f"'{each.text}'" if each.text is not None else "this"
-            source.report(each.place, "bad-value", f"{shown} cannot stand for '{key}'", f"write {rule.help}")

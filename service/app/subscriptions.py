@@ -1,69 +1,48 @@
-"""Our Subscriptions on the record server: their tokens and secrets, what is asked for, and whether it is so.
+"""Our Subscriptions on the record server: what is asked for, what has to be done about it, and whether it is so.
 
-Tokens and secrets are derived from the installation's key, so that every process agrees and nothing is stored. They
-appear in no text made here.
+Throughline's are known by the token in their address. Tokens and secrets appear in no text made here.
 """
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from uuid import NAMESPACE_URL, uuid5
 
+from service.app.subscription_secrets import secret, token, watches
 from service.domain.vocabulary import Reference
 from service.fhir.references import reference_to, version_of
-from service.fhir.subscription_marks import errors_mark, heard_mark
-from service.fhir.subscription_resource import (
-    Asked,
-    Wanted,
+from service.fhir.subscription_kept import (
+    Kept,
     differences,
     endpoint_of,
+    ends_soon,
+    kept_of,
     status_of,
-    subscription,
 )
-from service.flow.receive import Auth, Watch
-from service.ports import FhirRecord, RecordRefused, Resource, Search, Watermarks, Write
+from service.fhir.subscription_resource import subscription
+from service.fhir.subscription_wanted import Asked, Wanted
+from service.ports import (
+    FhirRecord,
+    NotInRecord,
+    RecordFailure,
+    RecordRefused,
+    RecordUnavailable,
+    Resource,
+    Search,
+    Write,
+)
 
-NOT_WATCHED = {"error": "the server reports an error", "off": "the server has turned it off"}
+__all__ = ["Action", "Look", "Step", "Subscriptions", "secret", "token", "watches"]
+
+NOT_WATCHED = {
+    "error": "the server reports an error",
+    "off": "the server has turned it off",
+    "entered-in-error": "it was marked as entered in error",
+}
 """Statuses in which a server sends nothing; asking again is the client's part (Backport 1.1, Errors)."""
-
-
-# --- tokens and secrets -----------------------------------------------------------------------------------------
-
-
-def token(key: bytes, name: str) -> str:
-    """The unguessable part of the subscription's address."""
-    return _derived(key, f"token:{name}")
-
-
-def secret(key: bytes, name: str) -> str:
-    """What the server has to show. Letters and digits only: some servers cut a header line at its second colon."""
-    return _derived(key, f"secret:{name}")
-
-
-def watches(wanted: Sequence[Wanted], keys: Sequence[bytes]) -> dict[str, Watch]:
-    """By token: what the receiving end accepts. `keys`: the installation key, then those used before it."""
-    return {
-        token(key, each.name): Watch(
-            name=each.name,
-            token=token(key, each.name),
-            secrets=tuple(secret(k, each.name) for k in keys),
-            auth=Auth(each.auth),
-            header=each.header.lower(),
-        )
-        for each in wanted
-        for key in keys
-    }
-
-
-def _derived(key: bytes, purpose: str) -> str:
-    return hmac.new(key, purpose.encode(), sha256).hexdigest()
-
-
-# --- plan, apply, status ----------------------------------------------------------------------------------------
 
 
 class Action(StrEnum):
@@ -71,6 +50,7 @@ class Action(StrEnum):
 
     CREATE = "create"
     UPDATE = "update"
+    RENEW = "renew"
     KEEP = "keep"
     TURN_OFF = "turn off"
 
@@ -88,18 +68,23 @@ class Step:
     """Subscription.status as the server has it."""
     differs: tuple[str, ...] = ()
     """After applying: what the server keeps otherwise than asked. It will not get better by asking again."""
+    failed: str = ""
+    """Why the server would not do it; the other steps are done all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
-    """How a subscription stands."""
+class Look:
+    """One step together with what it is about, for whoever decides whether to take it."""
 
-    name: str
-    status: str
-    """As the server has it; `missing` when it is not there."""
-    says: tuple[str, ...] = ()
-    heard_at: str | None = None
-    """ISO instant of the last notification; None when there was none yet."""
+    step: Step
+    asked: Asked
+    found: Resource | None
+    moved: bool = False
+    """It still is at an address of the key that was used before."""
+
+    @property
+    def kept(self) -> Kept | None:
+        return None if self.found is None else kept_of(self.found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,23 +95,53 @@ class Subscriptions:
     wanted: Sequence[Wanted]
     public_url: str
     """Where the record server reaches us."""
-    keys: Sequence[bytes]
+    keys: Sequence[bytes] = field(repr=False)
     """The installation key, then those used before it."""
+    now: Callable[[], datetime]
+    known: Callable[[str], str | None] = lambda _name: None
+    """`Subscription/id` where one was last seen, by name: some servers can read a Subscription and not list them."""
 
     def plan(self) -> list[Step]:
         """What `apply` would do, without doing it."""
-        return [step for step, _, _ in self._steps()]
+        return [look.step for look in self.looks()]
 
     def apply(self) -> list[Step]:
-        """Create, update or turn off what has to be; then read it back and say what differs. Twice changes nothing."""
-        return [self._applied(*step) for step in self._steps()]
+        """Create, update, renew or turn off what has to be; then read back what differs. Twice changes nothing.
 
-    def status(self, watermarks: Watermarks) -> list[State]:
-        """How each wanted subscription stands on the server, and when it was last heard."""
+        RecordUnavailable: the server does not answer, and what was left can be applied again.
+        """
+        return [self.take(look) for look in self.looks()]
+
+    def looks(self) -> list[Look]:
+        """Each step that would have to be taken, with what it is about."""
+        asked = [self._asked(wanted) for wanted in self.wanted]
+        found = self._found(asked)
+        looks: list[Look] = []
+        for each in asked:
+            ours = sorted(found[each.wanted.name], key=lambda resource: _preference(each, resource))
+            looks.append(self._look(each, ours[0] if ours else None))
+            looks += [_turn_off(each, extra) for extra in ours[1:] if status_of(extra) != "off"]
+        return looks
+
+    def take(self, look: Look) -> Step:
+        """Do one step and read back what came of it. RecordUnavailable when the server does not answer."""
+        step = look.step
+        if step.action is Action.KEEP:
+            return step
+        try:
+            return self._read_back(look, self._write(look))
+        except RecordUnavailable:
+            raise
+        except RecordFailure as failure:
+            return replace(step, failed=str(failure))
+
+    def look_again(self, steps: Iterable[Step]) -> list[Step]:
+        """The same steps with the status that the server has now; RecordFailure when it cannot be read."""
         return [
-            self._state(step, found, watermarks)
-            for step, _, found in self._steps()
-            if step.action is not Action.TURN_OFF
+            replace(step, status=status_of(self.record.read(step.reference)))
+            if step.reference is not None and step.status == "requested"
+            else step
+            for step in steps
         ]
 
     # --- inside
@@ -134,19 +149,16 @@ class Subscriptions:
     def _asked(self, wanted: Wanted) -> Asked:
         key = self.keys[0]
         endpoint = f"{self.public_url.rstrip('/')}/notifications/{token(key, wanted.name)}"
-        return Asked(wanted=wanted, endpoint=endpoint, secret=secret(key, wanted.name))
+        end = None
+        if wanted.end_days is not None:
+            until = self.now().astimezone(UTC) + timedelta(days=wanted.end_days)
+            end = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Asked(wanted=wanted, endpoint=endpoint, secret=secret(key, wanted.name), end=end)
 
-    def _steps(self) -> list[tuple[Step, Asked, Resource | None]]:
-        asked = [self._asked(wanted) for wanted in self.wanted]
-        found = self._found(asked)
-        steps: list[tuple[Step, Asked, Resource | None]] = []
-        for each in asked:
-            ours = sorted(found[each.wanted.name], key=lambda resource: _preference(each, resource))
-            first = ours[0] if ours else None
-            steps.append((_step(each, first), each, first))
-            spare = [extra for extra in ours[1:] if status_of(extra) != "off"]
-            steps += [(_turn_off(each, extra), each, extra) for extra in spare]
-        return steps
+    def _look(self, asked: Asked, found: Resource | None) -> Look:
+        before = {token(key, asked.wanted.name) for key in self.keys[1:]}
+        moved = found is not None and _token_of(found) in before
+        return Look(step=_step(asked, found, self.now()), asked=asked, found=found, moved=moved)
 
     def _found(self, asked: Sequence[Asked]) -> dict[str, list[Resource]]:
         """Ours on the server, by name. R4 Subscription has no identifier: the token in the address tells them.
@@ -157,7 +169,7 @@ class Subscriptions:
         names = {token(key, each.wanted.name): each.wanted.name for each in asked for key in self.keys}
         found: dict[str, list[Resource]] = {each.wanted.name: [] for each in asked}
         for resource in self._listed(asked):
-            name = names.get(endpoint_of(resource).rstrip("/").rsplit("/", 1)[-1])
+            name = names.get(_token_of(resource))
             if name is not None:
                 found[name].append(resource)
         return found
@@ -168,60 +180,88 @@ class Subscriptions:
         except RecordRefused:
             # Some servers list only with a criterion; then at least those at the present address are found.
             searches = [Search(kind="Subscription", params=(("url", each.endpoint),)) for each in asked]
+        try:
             return [resource for some in self.record.search_all(searches) for resource in some]
+        except RecordUnavailable:
+            raise
+        except RecordFailure:
+            return list(self._read_known(asked))
 
-    def _applied(self, step: Step, asked: Asked, found: Resource | None) -> Step:
-        if step.action is Action.KEEP:
-            return step
+    def _read_known(self, asked: Sequence[Asked]) -> Iterator[Resource]:
+        for reference in (self.known(each.wanted.name) for each in asked):
+            if reference:
+                try:
+                    yield self.record.read(Reference(reference))
+                except NotInRecord:
+                    continue  # it has vanished, and is made anew
+
+    def _write(self, look: Look) -> Reference:
+        asked, found, step = look.asked, look.found, look.step
         resource = subscription(asked)
         if found is None or step.reference is None:
             full_url = f"urn:uuid:{uuid5(NAMESPACE_URL, asked.endpoint)}"
-            written = self.record.create(Write(resource=resource, full_url=full_url))
-        else:
-            if step.action is Action.TURN_OFF:
-                resource = {**found, "status": "off"}
-            resource = {**resource, "id": found["id"]}
-            version = version_of(found) or None
-            written = self.record.update(Write(resource=resource, full_url=step.reference, if_match=version))
-        return self._read_back(step, asked, written.reference)
+            return self.record.create(Write(resource=resource, full_url=full_url)).reference
+        if step.action is Action.TURN_OFF:
+            resource = {**found, "status": "off"}
+        resource = {**resource, "id": found["id"]}
+        version = version_of(found) or None
+        return self.record.update(
+            Write(resource=resource, full_url=step.reference, if_match=version)
+        ).reference
 
-    def _read_back(self, step: Step, asked: Asked, reference: Reference) -> Step:
+    def _read_back(self, look: Look, reference: Reference) -> Step:
         """A server may answer 201 and keep something else; only what it shows afterwards counts."""
         kept = self.record.read(reference)
-        differs = () if step.action is Action.TURN_OFF else differences(asked, kept)
-        return replace(step, reference=reference, status=status_of(kept), differs=differs)
-
-    def _state(self, step: Step, found: Resource | None, watermarks: Watermarks) -> State:
-        says = list(step.why) if found is not None else ["it is not on the server: apply the subscriptions"]
-        if found is not None and status_of(found) == "requested":
-            says.append("the server has not activated it yet")
-        errors = watermarks.get(errors_mark(step.name))
-        if errors:
-            says.append(f"the server last told of: {errors}")
-        heard = watermarks.get(heard_mark(step.name))
-        if heard is None:
-            says.append("no notification has come yet")
-        return State(name=step.name, status=step.status or "missing", says=tuple(says), heard_at=heard)
+        differs = () if look.step.action is Action.TURN_OFF else differences(look.asked, kept)
+        return replace(look.step, reference=reference, status=status_of(kept), differs=differs)
 
 
-def _step(asked: Asked, found: Resource | None) -> Step:
+def to_mend(looks: Iterable[Look], known: Collection[str]) -> list[Look]:
+    """The steps that are taken without anybody asking: what vanished, was turned off, ends, or moves to a new key.
+
+    `known` are the names that were seen on the server before; whoever never applied one has their reasons. What the
+    server keeps otherwise than asked is left to people: it would not get better by asking again every minute.
+    """
+    return [look for look in looks if _mends_itself(look, known)]
+
+
+def _mends_itself(look: Look, known: Collection[str]) -> bool:
+    match look.step.action:
+        case Action.CREATE:
+            return look.step.name in known
+        case Action.RENEW:
+            return True
+        case Action.UPDATE:
+            return look.moved or look.step.status in NOT_WATCHED
+        case _:
+            return False
+
+
+def _step(asked: Asked, found: Resource | None, now: datetime) -> Step:
     name = asked.wanted.name
     if found is None:
         return Step(name=name, action=Action.CREATE, why=("it is not on the server",))
-    status = status_of(found)
+    status, kept = status_of(found), kept_of(found)
     why = (*((NOT_WATCHED[status],) if status in NOT_WATCHED else ()), *differences(asked, found))
     action = Action.UPDATE if why else Action.KEEP
+    if not why and ends_soon(kept, now):
+        action, why = Action.RENEW, (f"it ends at {kept.end:%Y-%m-%d %H:%M} UTC",)
     return Step(name=name, action=action, why=why, reference=reference_to(found), status=status)
 
 
-def _turn_off(asked: Asked, extra: Resource) -> Step:
-    return Step(
+def _turn_off(asked: Asked, extra: Resource) -> Look:
+    step = Step(
         name=asked.wanted.name,
         action=Action.TURN_OFF,
         why=("it is there twice; one is enough",),
         reference=reference_to(extra),
         status=status_of(extra),
     )
+    return Look(step=step, asked=asked, found=extra)
+
+
+def _token_of(resource: Resource) -> str:
+    return endpoint_of(resource).rstrip("/").rsplit("/", 1)[-1]
 
 
 def _preference(asked: Asked, resource: Resource) -> tuple[bool, bool, int, str]:

@@ -41,6 +41,8 @@ class Watched(Protocol):
 class _Child:
     name: str
     command: Sequence[str]
+    environment: Mapping[str, str]
+    """What differs from that of the others."""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
@@ -62,8 +64,9 @@ class Supervisor:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
-    def add(self, name: str, command: Sequence[str]) -> None:
-        self._children.append(_Child(name=name, command=command))
+    def add(self, name: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+        """`environment`: what differs for this one."""
+        self._children.append(_Child(name=name, command=command, environment=environment or {}))
 
     def start(self) -> None:
         self.log_dir.mkdir(parents=True, exist_ok=True)
@@ -120,7 +123,7 @@ class Supervisor:
         with self.log_of(child.name).open("ab") as log, uninterrupted():
             child.process = subprocess.Popen(  # noqa: S603  (our own command line, no shell)
                 list(child.command),
-                env=dict(self.environment),
+                env={**self.environment, **child.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

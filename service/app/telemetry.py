@@ -1,4 +1,4 @@
-"""What operators see: one JSON object per log line, and Prometheus metrics on a registry that is handed in.
+"""What operators read: one JSON object per log line, or plain lines for a terminal.
 
 Nothing about a person: no names, no references, and never the text of an exception, which may hold what was read.
 """
@@ -8,19 +8,21 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, TextIO
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from service.adapters.tracing import ids_here
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 OURS = "service"
-CONNECTION_TROUBLE = frozenset(
-    {"celery.worker.consumer.consumer", "kombu.connection", "celery.backends.redis"}
-)
+CONNECTION_IS_BACK = "celery.worker.consumer.connection"
+CONNECTION_IS_LOST = {
+    "celery.worker.consumer.consumer": ("consumer: Connection to broker lost", "consumer: Cannot connect"),
+    "celery.worker.request": ("Couldn't ack", "Couldn't reject"),
+}
+"""How the lines begin in which a logger of Celery complains about Redis: with each try, and for each message in hand."""
 
 
 class JsonLines(logging.Formatter):
@@ -36,36 +38,60 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "role": self._role,
             "logger": record.name,
-            "says": record.getMessage() if record.name.startswith(OURS) else _foreign(record),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        if record.exc_info and record.exc_info[0] is not None:
-            line |= fault_of(record.exc_info[0], record.exc_info[2])
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line | _said(record), default=str, ensure_ascii=False)
+
+
+class PlainLines(logging.Formatter):
+    """The same for a terminal: `16:30:00.123 WARNING worker: what it says  (name=value …)`, always one line."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        said = _said(record)
+        text = f"{at} {record.levelname} {self._role}: {said.pop('says')}"
+        rest = " ".join(f"{name}={value}" for name, value in said.items())
+        # A line break in a message must not look like another message.
+        return (f"{text}  ({rest})" if rest else text).replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _said(record: logging.LogRecord) -> dict[str, Any]:
+    """What a record says, with its own members and the trace it belongs to."""
+    ours = record.name.startswith(OURS)
+    said: dict[str, Any] = {"says": record.getMessage() if ours else _foreign(record)}
+    said |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    if record.exc_info and record.exc_info[0] is not None:
+        said |= fault_of(record.exc_info[0], record.exc_info[2])
+    return said | ids_here()
 
 
 class OncePerTrouble(logging.Filter):
-    """Lets a library's complaint about a lost connection through once, in plain words, until something else is said."""
+    """Lets Celery's complaints about a lost connection through once, in plain words, and once that it is back."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: set[str] = set()
+        self._is_lost = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name not in CONNECTION_TROUBLE:
-            return True
-        if record.levelno < logging.WARNING:
-            self._told.discard(record.name)
-            return False
-        if record.name in self._told:
-            return False
-        self._told.add(record.name)
-        record.msg, record.args, record.exc_info = (
-            "Redis does not answer; trying again until it does",
-            (),
-            None,
-        )
+        was_lost = self._is_lost
+        if record.name == CONNECTION_IS_BACK and record.levelno < logging.WARNING:
+            self._is_lost = False
+            _say_instead(record, "Redis answers again")
+            return was_lost
+        complaints = CONNECTION_IS_LOST.get(record.name)
+        if complaints is not None and record.getMessage().startswith(complaints):
+            self._is_lost = True
+            _say_instead(record, "Redis does not answer; trying again until it does")
+            return not was_lost
         return True
+
+
+def _say_instead(record: logging.LogRecord, plain: str) -> None:
+    record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    record.msg, record.args, record.exc_info = plain, (), None
 
 
 def fault_of(kind: type[BaseException], trace: TracebackType | None) -> dict[str, str]:
@@ -84,62 +110,18 @@ def _foreign(record: logging.LogRecord) -> str:
     return str(record.msg) if record.args else record.getMessage()
 
 
-def log_to(stream: TextIO, *, role: str, level: str) -> None:
-    """Log everything to `stream` as JSON lines; libraries only when something is wrong."""
+def log_to(stream: TextIO, *, role: str, level: str, form: str = "json") -> None:
+    """Log everything to `stream` as lines of JSON or text; libraries only when something is wrong."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines(role))
+    handler.setFormatter(JsonLines(role) if form == "json" else PlainLines(role))
     handler.addFilter(OncePerTrouble())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(OURS).setLevel(level)
-    logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.INFO)  # says when all is well again
-    logging.getLogger("py.warnings").setLevel(
-        logging.ERROR
-    )  # advice of libraries to developers, not to operators
+    logging.getLogger(CONNECTION_IS_BACK).setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    # Advice of libraries to developers, not to operators; and not one line each.
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     # Its lines carry the text of the exception; whatever a task does not handle is logged by the task itself.
     logging.getLogger("celery.app.trace").setLevel(logging.CRITICAL)
-
-
-class WorkMetrics:
-    """What worker and scheduler count. Labels are names from configuration, never of people."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
-
-        def counter(name: str, says: str, *labels: str) -> Counter:
-            return Counter(f"throughline_{name}", says, labels, registry=registry)
-
-        def gauge(name: str, says: str) -> Gauge:
-            return Gauge(f"throughline_{name}", says, registry=registry)
-
-        self.taken_in = counter("taken_in", "Notifications taken in, by what became of them.", "outcome")
-        self.skipped = counter("changes_skipped", "Changes that woke nobody, by why.", "why")
-        self.decisions = counter(
-            "decisions", "Decisions, by pathway and whether they wrote.", "pathway", "outcome"
-        )
-        self.writes = counter("writes", "Resources written to the record.")
-        self.rungs = counter("escalation_rungs", "Rungs of escalations raised, by pathway.", "pathway")
-        self.failures = counter("reconcile_failures", "Reconciles that failed, by kind of failure.", "kind")
-        self.stale = counter(
-            "stale_claims", "Messages about a person whom somebody else has taken meanwhile."
-        )
-        self.caught_up = counter("catch_ups", "Catch-ups, by how they ended.", "outcome")
-        self.claimed = counter("claims", "People handed to workers.")
-        self.reconcile_seconds = Histogram(
-            "throughline_reconcile_seconds",
-            "One reconcile, from the first read to the last write.",
-            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-            registry=registry,
-        )
-        self.inbox = gauge("inbox_size", "Notifications that wait to be taken in.")
-        self.index = gauge("index_size", "People who are due some time.")
-        self.behind = gauge("behind_seconds", "How long the person who waits longest has been due.")
-        self.dead_letters = gauge("dead_letters", "Parked work that waits for somebody.")
-
-
-def labels_of(counts: Mapping[str, int], counter: Counter) -> None:
-    """Add several counts at once to a counter with one label."""
-    for label, count in counts.items():
-        if count:
-            counter.labels(label).inc(count)

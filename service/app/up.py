@@ -56,7 +56,11 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
         supervisor = Supervisor(environment={}, log_dir=state_dir / "logs", told=told)
         hears_hl7v2 = any(sender.application for sender in senders_of(settings))
         for role in (*ROLES, "mllp") if hears_hl7v2 else ROLES:
-            supervisor.add(role, [sys.executable, "-m", "service.app.cli", role])
+            supervisor.add(
+                role,
+                [sys.executable, "-m", "service.app.cli", role],
+                environment=own_environment(role, settings),
+            )
         supervisor.end_left_over()
         check_address(settings.host, settings.port)
         if hears_hl7v2:
@@ -82,20 +86,30 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
     )
 
 
+def own_environment(role: str, settings: Settings) -> dict[str, str]:
+    """Processes of one machine cannot show their metrics at one port: the scheduler takes the next, `mllp` the one after."""
+    further = {"scheduler": 1, "mllp": 2}.get(role)
+    if further is None or settings.metrics_port is None:
+        return {}
+    return {variable("metrics_port"): str(settings.metrics_port + further)}
+
+
 def wait_until_alive(web_url: str, supervisor: Supervisor, *, within: float = READY_WITHIN) -> None:
     """Until /livez answers 200."""
 
     def answers_or_ended() -> bool:
-        return _answers(f"{web_url}/livez") or supervisor.ended("web") >= FALSE_STARTS
+        return _answers(client, f"{web_url}/livez") or supervisor.ended("web") >= FALSE_STARTS
 
-    if not wait_until(answers_or_ended, within=within) or supervisor.ended("web") >= FALSE_STARTS:
+    with httpx.Client(timeout=2.0, trust_env=False) as client:
+        has_come = wait_until(answers_or_ended, within=within)
+    if not has_come or supervisor.ended("web") >= FALSE_STARTS:
         message = f"The web process does not answer at {web_url}/livez. Read {supervisor.log_of('web')}."
         raise DidNotStart(message)
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+        return client.get(url).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False  # not listening yet
 

@@ -13,13 +13,14 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
+from service.adapters.tracing import Tracing
 from service.app.web_body import Bodies
 from service.app.web_errors import tell_errors_as_fhir
 from service.app.web_headers import SecurityHeaders
 from service.app.web_messages import MessageDoor, add_message_routes
 from service.app.web_metrics import NotificationMetrics
 from service.app.web_notifications import Bell, Intake, add_notification_routes
-from service.app.web_operations import Check, operation_routes
+from service.app.web_operations import Check, Details, operation_routes
 from service.fhir.messages.once import MessageInbox
 from service.flow.receive import AsyncInbox, Limits, Watch
 from service.flow.receive_message import Trusted
@@ -49,8 +50,10 @@ def create_app(
     ring: Callable[[], None] | None = None,
     messages: Messages | None = None,
     routers: Sequence[APIRouter] = (),
+    details: Details | None = None,
     lifespan: Lifespan | None = None,
     version: str = "0",
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """The ASGI application.
 
@@ -66,12 +69,22 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a sender that follows a redirect turns its POST into an empty GET
         lifespan=_rings_out(bell, lifespan),
+        # FastAPI's own telemetry would export addresses, which hold tokens and ids, and the text of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(SecurityHeaders)
     tell_errors_as_fhir(app)
     metrics = NotificationMetrics(registry)
-    bodies = Bodies(limits)
-    intake = Intake(watches=watches, inbox=inbox, limits=limits, metrics=metrics, bell=bell, bodies=bodies)
+    bodies, tracing = Bodies(limits), tracing or Tracing()
+    intake = Intake(
+        watches=watches,
+        inbox=inbox,
+        limits=limits,
+        metrics=metrics,
+        bell=bell,
+        bodies=bodies,
+        tracing=tracing,
+    )
     add_notification_routes(app, intake)
     if messages is not None:
         door = MessageDoor(
@@ -82,9 +95,10 @@ def create_app(
             metrics=metrics,
             bodies=bodies,
             bell=bell,
+            tracing=tracing,
         )
         add_message_routes(app, door, version)
-    app.include_router(operation_routes(registry, checks))
+    app.include_router(operation_routes(registry, checks, details))
     for router in routers:
         app.include_router(router)
     return app

@@ -12,7 +12,9 @@ from time import perf_counter
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from opentelemetry.trace import SpanKind
 
+from service.adapters.tracing import Tracing
 from service.app.web_body import Bodies
 from service.app.web_metrics import NotificationMetrics
 from service.app.web_notifications import UNKNOWN, Bell
@@ -21,7 +23,7 @@ from service.fhir.messages.content import Sender
 from service.fhir.messages.once import MessageInbox
 from service.fhir.notification_answers import FHIR_JSON, Answer, Outcome
 from service.flow import receive_message as step
-from service.flow.receive import Limits, fault
+from service.flow.receive import TRACE, Limits, fault
 from service.flow.receive_message import Trusted
 from service.ports import Clock
 
@@ -42,6 +44,7 @@ class MessageDoor:
         metrics: NotificationMetrics,
         bodies: Bodies,
         clock: Clock,
+        tracing: Tracing,
         bell: Bell | None = None,
     ) -> None:
         """`bell` is rung after an answer, for inboxes that do not ring by themselves."""
@@ -52,6 +55,7 @@ class MessageDoor:
         self._bodies = bodies
         self._clock = clock
         self._bell = bell
+        self._tracing = tracing
 
     async def posted(self, request: Request) -> Response:
         """One message, from its first line to its answer."""
@@ -74,6 +78,18 @@ class MessageDoor:
         refusal = step.refuse_unread(request.headers, request.query_params, sender, self._limits)
         if refusal is not None or sender is None:
             return refusal or step.stranger()
+        # Only of whoever is let in: strangers make no traces.
+        with self._tracing.span(
+            "message",
+            parent=request.headers.get(TRACE, ""),
+            kind=SpanKind.SERVER,
+            attributes={"throughline.sender": sender.name},
+        ) as span:
+            answer = await self._taken(request, sender)
+            span.set_attribute("throughline.outcome", answer.outcome.value)
+            return answer
+
+    async def _taken(self, request: Request, sender: Sender) -> Answer:
         async with self._bodies.body_of(request) as body:
             if isinstance(body, Answer):
                 return body
@@ -81,7 +97,8 @@ class MessageDoor:
             checked = await asyncio.to_thread(step.check, body, sender, self._limits, self._clock.now())
             if isinstance(checked, Answer):
                 return checked
-            return await step.store(checked, self._inbox, self._limits)
+            trace = self._tracing.here() or request.headers.get(TRACE, "")
+            return await step.store(checked, self._inbox, self._limits, trace)
 
 
 def add_message_routes(app: FastAPI, door: MessageDoor, version: str) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import product
 from time import perf_counter
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from opentelemetry.trace import Span, SpanKind
 
+from service.adapters.tracing import Tracing
 from service.app.web_body import Bodies
 from service.app.web_metrics import NotificationMetrics
 from service.fhir.notification_answers import FHIR_JSON, Answer, Outcome
@@ -37,6 +40,7 @@ class Intake:
         inbox: AsyncInbox,
         limits: Limits,
         metrics: NotificationMetrics,
+        tracing: Tracing,
         bell: Bell | None = None,
         bodies: Bodies | None = None,
     ) -> None:
@@ -48,6 +52,7 @@ class Intake:
         self._limits = limits
         self._metrics = metrics
         self._bell = bell
+        self._tracing = tracing
         self._bodies = bodies or Bodies(limits)
 
     async def notified(self, request: Request) -> Response:
@@ -74,11 +79,28 @@ class Intake:
         refusal = step.refuse_unread(delivery, watch=watch, limits=self._limits)
         if refusal is not None or watch is None:
             return refusal or step.unknown_address()
-        async with self._bodies.body_of(request) as body:
-            if isinstance(body, Answer):
-                return body
-            whole = replace(delivery, body=body)
-            return await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
+        with self._span(request, watch) as span:
+            async with self._bodies.body_of(request) as body:
+                if isinstance(body, Answer):
+                    return body
+                whole = replace(delivery, headers=self._traced(request), body=body)
+                answer = await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
+                span.set_attribute("throughline.outcome", answer.outcome.value)
+                return answer
+
+    def _span(self, request: Request, watch: Watch) -> AbstractContextManager[Span]:
+        """Only of what is let in: strangers make no traces. The address is left out, because it holds the token."""
+        return self._tracing.span(
+            "notification",
+            parent=request.headers.get(step.TRACE, ""),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": request.method, "throughline.subscription": watch.name},
+        )
+
+    def _traced(self, request: Request) -> Mapping[str, str]:
+        """The headers, with our own span as the one to continue where we trace."""
+        here = self._tracing.here()
+        return {**request.headers, step.TRACE: here} if here else request.headers
 
 
 class Bell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,7 +25,14 @@ class Check:
     within: timedelta = timedelta(seconds=2)
 
 
-def operation_routes(registry: CollectorRegistry, checks: Sequence[Check]) -> APIRouter:
+Details = Mapping[str, Callable[[], Awaitable[Mapping[str, object]]]]
+"""Further things that `/readyz` tells, by name; none of them makes a process less ready."""
+DETAILS_WITHIN = timedelta(seconds=2)
+
+
+def operation_routes(
+    registry: CollectorRegistry, checks: Sequence[Check], details: Details | None = None
+) -> APIRouter:
     """`/livez`, `/readyz` and `/metrics`."""
     router = APIRouter(tags=["operations"])
 
@@ -38,7 +45,9 @@ def operation_routes(registry: CollectorRegistry, checks: Sequence[Check]) -> AP
         states = await asyncio.gather(*(_state(check) for check in checks))
         ready = all(state == "ok" for check, state in zip(checks, states, strict=True) if check.needed)
         found = {check.name: state for check, state in zip(checks, states, strict=True)}
-        content = {"status": "ready" if ready else "not ready", "checks": found}
+        content: dict[str, object] = {"status": "ready" if ready else "not ready", "checks": found}
+        for name, tell in (details or {}).items():
+            content[name] = await _told(tell)
         return JSONResponse(content, 200 if ready else 503)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
@@ -46,6 +55,16 @@ def operation_routes(registry: CollectorRegistry, checks: Sequence[Check]) -> AP
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+async def _told(tell: Callable[[], Awaitable[Mapping[str, object]]]) -> Mapping[str, object]:
+    try:
+        async with asyncio.timeout(DETAILS_WITHIN.total_seconds()):
+            return await tell()
+    except TimeoutError:
+        return {"state": "no answer in time"}
+    except Exception as failure:  # as below: only its kind is told, and a detail makes nothing unready
+        return {"state": f"failed ({type(failure).__name__})"}
 
 
 async def _state(check: Check) -> str:

@@ -12,16 +12,20 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from service.adapters.fhir.auth import BearerToken
+from service.adapters.fhir.auth import AccessToken
 from service.app.listening import check_address
+from service.app.observing import Observation, open_observation
 from service.app.pages import pages
+from service.app.record_access import RecordAccess, published_keys, record_access
 from service.app.senders import senders_of, trusted
-from service.app.settings import Settings, rereading
+from service.app.settings import Settings
 from service.app.subscription_files import read_subscriptions
 from service.app.subscriptions import watches
 from service.app.telemetry import log_to
 from service.app.web import Check, server_options
+from service.app.web_keys import key_routes
 from service.app.wiring import make_web
+from service.ports import RecordFailure
 
 ANSWERS_WITHIN = timedelta(seconds=5)
 ASK_EVERY = timedelta(seconds=5)
@@ -30,29 +34,31 @@ ASK_EVERY = timedelta(seconds=5)
 def run_web(settings: Settings) -> int:
     """Serve until SIGTERM; finishes the requests in hand. CannotListen when the address is taken."""
     check_address(settings.host, settings.port)
-    log_to(sys.stderr, role="web", level=settings.log_level)
-    config = uvicorn.Config(
-        web_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        timeout_graceful_shutdown=10,
-        **server_options(),
-    )
-    server = uvicorn.Server(config)
-    server.run()
+    log_to(sys.stderr, role="web", level=settings.log_level, form=settings.log_format)
+    with open_observation(settings, role="web") as seen:
+        config = uvicorn.Config(
+            web_app(settings, seen),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            timeout_graceful_shutdown=10,
+            **server_options(),
+        )
+        server = uvicorn.Server(config)
+        server.run()
     return 0 if server.started else 1
 
 
-def web_app(settings: Settings) -> FastAPI:
+def web_app(settings: Settings, seen: Observation | None = None) -> FastAPI:
     """The ASGI application with everything it needs."""
-    wanted = read_subscriptions(settings.subscriptions)
+    wanted = read_subscriptions(settings.subscriptions, settings.fhir_server)
     return make_web(
         settings,
         watches=watches(wanted, installation_keys(settings)),
         trusted=trusted(senders_of(settings), installation_keys(settings)),
-        routers=[pages(settings)],
-        checks=[record_check(settings)],
+        routers=[pages(settings, seen=seen), key_routes(published_keys(settings))],
+        checks=[record_check(settings, access=seen.access if seen else None)],
+        seen=seen,
     )
 
 
@@ -67,11 +73,12 @@ def installation_keys(settings: Settings) -> list[bytes]:
 def record_check(
     settings: Settings,
     *,
+    access: RecordAccess | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Check:
     """Whether the record server answers. Not needed by the web: notifications are kept until it is back."""
-    answering = _RecordAnswering(settings, transport, monotonic)
+    answering = _RecordAnswering(settings, access, transport, monotonic)
     return Check(name="record", probe=answering, needed=False, within=ANSWERS_WITHIN + timedelta(seconds=1))
 
 
@@ -85,10 +92,12 @@ class _RecordAnswering:
     def __init__(
         self,
         settings: Settings,
+        access: RecordAccess | None,
         transport: httpx.AsyncBaseTransport | None,
         monotonic: Callable[[], float],
     ) -> None:
         self._settings, self._transport, self._monotonic = settings, transport, monotonic
+        self._access = access
         self._lock = asyncio.Lock()
         self._asked_at = float("-inf")
         self._answers = False
@@ -102,21 +111,26 @@ class _RecordAnswering:
             raise RecordSilent
 
     async def _ask(self) -> bool:
-        auth = record_auth(self._settings)
+        access = self._access = self._access or record_access(self._settings)
+        if access.tls is not None:
+            access.tls.refresh()
         try:
             async with (
                 asyncio.timeout(ANSWERS_WITHIN.total_seconds()),
-                httpx.AsyncClient(auth=auth, transport=self._transport, trust_env=False) as client,
-            ):
-                answer = await client.get(
+                httpx.AsyncClient(
+                    auth=access.auth,
+                    transport=self._transport,
+                    trust_env=False,
+                    verify=True if access.tls is None else access.tls.context,
+                ) as client,
+                client.stream(
+                    "GET",
                     f"{self._settings.need('fhir_base_url')}/metadata",
                     headers={"Accept": "application/fhir+json"},
-                )
-        except (httpx.HTTPError, TimeoutError):
+                ) as answer,  # whether, not what: the body is left unread
+            ):
+                if answer.status_code == httpx.codes.UNAUTHORIZED and isinstance(access.auth, AccessToken):
+                    access.auth.is_worth_another(answer.request)  # the next look asks with a new one
+                return answer.is_success
+        except (httpx.HTTPError, TimeoutError, RecordFailure):
             return False
-        return answer.is_success
-
-
-def record_auth(settings: Settings) -> BearerToken | None:
-    """How we prove who we are to the record server; None when it lets everybody in."""
-    return BearerToken(rereading("fhir_auth_token", settings)) if settings.fhir_auth_token else None

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -17,39 +17,46 @@ from typing import Any
 
 from celery import Celery
 from fastapi import APIRouter, FastAPI
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from service.adapters.clocks import FileClock, SystemClock
-from service.adapters.fhir.auth import BearerToken
 from service.adapters.fhir.client import FhirClient
 from service.adapters.fhir.client import Limits as HttpLimits
+from service.adapters.fhir.history import HttpRecordHistory
+from service.adapters.fhir.pacing import Pace
 from service.adapters.fhir.probe import CAREFUL
 from service.adapters.fhir.retry import Backoff
+from service.adapters.fhir.subscription_server import HttpSubscriptionServer
+from service.adapters.fhir.watching import Watcher, unwatched
 from service.adapters.fhir_http import HttpFhirRecord
+from service.adapters.fhir_versions import VersionNeutralRecord, server_version
 from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_echoes import RedisEchoes
-from service.adapters.redis_inbox import RedisInbox
+from service.adapters.redis_inbox import RedisInbox, Taken
 from service.adapters.redis_messages import MessageInbox
-from service.adapters.redis_watermarks import RedisWatermarks
+from service.adapters.redis_tallies import RedisTallies
+from service.adapters.redis_trail import RedisTrail
+from service.adapters.redis_watermarks import AsyncWatermarks, RedisWatermarks
 from service.adapters.redis_work_index import RedisWorkIndex
 from service.app.celery_app import make_celery
-from service.app.practice import begins, practice_of, role_codes
+from service.app.listening_report import as_details, listening
+from service.app.observing import Observation
+from service.app.practice import practice_of, role_codes
 from service.app.probed_record import ProbedRecord
-from service.app.senders import senders_of
-from service.app.settings import Settings, rereading
-from service.app.telemetry import WorkMetrics
+from service.app.record_access import RecordAccess, record_access
+from service.app.settings import Settings
 from service.app.web import Check, Messages, create_app
-from service.app.work import Work
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
+from service.fhir.record_history import RecordHistory
+from service.fhir.subscription_marks import LISTENING
+from service.fhir.subscription_server import SubscriptionServer
 from service.flow.directory import KeptDirectory
 from service.flow.receive import Limits, Watch
 from service.flow.receive_message import Trusted
 from service.flow.reconcile import Practice
-from service.flow.take_in import TellRecord
-from service.flow.upsert import Site, tell
 from service.pathways.library import Library, load_library
 from service.pathways.problems import errors
 from service.ports import Clock, FhirRecord
@@ -70,13 +77,18 @@ class Queue:
     echoes: RedisEchoes
     doorbell: RedisDoorbell
     celery: Celery
+    tallies: RedisTallies
+    trail: RedisTrail
     clock: Clock
-    metrics: WorkMetrics
+
+
+def takes_no_note(_headers: Mapping[str, str], _waited: timedelta) -> None:
+    """For whoever reads an inbox without measuring it."""
 
 
 @contextmanager
-def open_queue(settings: Settings) -> Iterator[Queue]:
-    """Connects at the first use, so that a process can start before Redis does."""
+def open_queue(settings: Settings, *, taken: Taken = takes_no_note) -> Iterator[Queue]:
+    """Connects at the first use, so that a process can start before Redis does. `taken`: see RedisInbox."""
     keys = Keys(prefix=settings.key_prefix)
     celery = make_celery(settings)
     with connect(settings.need("redis_url")) as client:
@@ -87,6 +99,7 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
                     keys,
                     consumer=f"{socket.gethostname()}-{os.getpid()}",
                     left_behind_after=settings.lease,
+                    taken=taken,
                 ),
                 index=RedisWorkIndex(client, keys, lease=settings.lease),
                 dead_letters=RedisDeadLetters(client, keys),
@@ -94,58 +107,71 @@ def open_queue(settings: Settings) -> Iterator[Queue]:
                 echoes=RedisEchoes(client, keys),
                 doorbell=RedisDoorbell(client, keys, celery),
                 celery=celery,
+                tallies=RedisTallies(client, keys),
+                trail=RedisTrail(client, keys),
                 clock=make_clock(settings),
-                metrics=WorkMetrics(CollectorRegistry()),
             )
         finally:
             celery.close()
 
 
-@contextmanager
-def open_work(settings: Settings) -> Iterator[tuple[Work, Celery]]:
-    """A worker's jobs over the real record and the real queue. MappingsProblem when the pathways cannot be used."""
-    with ExitStack() as stack:
-        queue = stack.enter_context(open_queue(settings))
-        library = read_library(settings, today=queue.clock.now().date())
-        record = stack.enter_context(open_record(settings))
-        yield (
-            Work(
-                inbox=queue.inbox,
-                index=queue.index,
-                record=record,
-                dead_letters=queue.dead_letters,
-                watermarks=queue.watermarks,
-                echoes=queue.echoes,
-                doorbell=queue.doorbell,
-                clock=queue.clock,
-                practice=make_practice(settings, library),
-                begins=begins(library),
-                tell=make_tell(settings, record, queue.clock),
-                directory=make_directory(settings, record, library).people,
-                metrics=queue.metrics,
-                monotonic=time.monotonic,
-            ),
-            queue.celery,
-        )
+@dataclass(frozen=True, kw_only=True)
+class RecordServer:
+    """Everything that one FHIR server is asked, over one client."""
+
+    record: FhirRecord
+    history: RecordHistory
+    subscriptions: SubscriptionServer
 
 
 @contextmanager
-def open_record(settings: Settings, *, reading_only: bool = False) -> Iterator[FhirRecord]:
-    """The record server; what it can do is tried at the first use, unless nothing will be written."""
-    client = make_client(settings)
+def open_server(
+    settings: Settings, *, reading_only: bool = False, below: str = "", seen: Observation | None = None
+) -> Iterator[RecordServer]:
+    """The record server; what it can do is tried at the first use, unless nothing will be written.
+
+    `below`: a path below its base address, where some servers keep their Subscriptions. `seen` looks on, and brings the
+    access that all clients of a process share.
+    """
+    access, watch = (seen.access, seen.watch) if seen else (None, unwatched)
+    client = make_client(settings, below=below, access=access, watch=watch, pace=seen.pace if seen else None)
     try:
-        yield HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
+        record = HttpFhirRecord(client, CAREFUL) if reading_only else ProbedRecord(client)
+        yield RecordServer(
+            record=VersionNeutralRecord(record, server_version(client)),
+            history=HttpRecordHistory(client),
+            subscriptions=HttpSubscriptionServer(client),
+        )
     finally:
         client.close()
 
 
-def make_client(settings: Settings) -> FhirClient:
-    """HTTP with the record server, with the token of the settings when there is one."""
-    auth = BearerToken(rereading("fhir_auth_token", settings)) if settings.fhir_auth_token else None
+@contextmanager
+def open_record(
+    settings: Settings, *, reading_only: bool = False, seen: Observation | None = None
+) -> Iterator[FhirRecord]:
+    """The record server as nothing but the record."""
+    with open_server(settings, reading_only=reading_only, seen=seen) as server:
+        yield server.record
+
+
+def make_client(
+    settings: Settings,
+    *,
+    below: str = "",
+    access: RecordAccess | None = None,
+    watch: Watcher = unwatched,
+    pace: Pace | None = None,
+) -> FhirClient:
+    """HTTP with the record server. `access` is shared by all clients of a process, so that they share one token."""
+    access = access or record_access(settings)
     # A call that gives up well before the lease ends leaves its worker time to give the person back properly.
     patience = Backoff(patience=max(2.0, settings.lease_seconds / 3))
     limits = HttpLimits(answer=settings.fhir_timeout_seconds)
-    return FhirClient(settings.need("fhir_base_url"), auth=auth, limits=limits, backoff=patience)
+    base_url = settings.need("fhir_base_url") + (f"/{below.strip('/')}" if below else "")
+    return FhirClient(
+        base_url, auth=access.auth, tls=access.tls, limits=limits, backoff=patience, pace=pace, watch=watch
+    )
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -185,18 +211,6 @@ def make_practice(settings: Settings, library: Library) -> Practice:
     )
 
 
-def make_tell(settings: Settings, record: FhirRecord, clock: Clock) -> TellRecord:
-    """How what messages tell gets into the record. SendersProblem when senders.yaml has mistakes."""
-    senders = {sender.name: sender for sender in senders_of(settings)}
-    site = Site(
-        record=record,
-        base_url=settings.need("fhir_base_url"),
-        zone=settings.zone,
-        software_version=version("throughline"),
-    )
-    return lambda raw: tell(raw, senders, site, clock.now())
-
-
 def make_directory(settings: Settings, record: FhirRecord, library: Library) -> KeptDirectory:
     accountable = settings.accountable_practitioner
     return KeptDirectory(
@@ -206,12 +220,6 @@ def make_directory(settings: Settings, record: FhirRecord, library: Library) -> 
         keep=timedelta(seconds=settings.directory_seconds),
         monotonic=time.monotonic,
     )
-
-
-def serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
-    """Metrics of a process that has no web of its own, where a port is set for them."""
-    if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.host, registry)
 
 
 @asynccontextmanager
@@ -237,12 +245,14 @@ def make_web(
     trusted: Sequence[Trusted] = (),
     routers: Sequence[APIRouter] = (),
     checks: Sequence[Check] = (),
+    seen: Observation | None = None,
 ) -> FastAPI:
     """The web process: it stores notifications and messages, and rings; `watches` by token, `trusted` may send messages."""
     keys = Keys(prefix=settings.key_prefix)
     client = connect_async(settings.need("redis_url"))
     ringing = connect(settings.need("redis_url"), wait=timedelta(seconds=2))
     celery = make_celery(settings)
+    marks = AsyncWatermarks(client, keys)
     inbox = MessageInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
 
     @asynccontextmanager
@@ -257,14 +267,19 @@ def make_web(
     async def answers() -> Any:
         return await inbox.size()
 
+    async def hears() -> dict[str, Any]:
+        return as_details(listening(await marks.get(LISTENING)))
+
     return create_app(
         watches=watches,
         inbox=inbox,
         messages=Messages(trusted=trusted, inbox=inbox, clock=make_clock(settings)),
         limits=Limits(body_bytes=settings.max_body_bytes, depth=settings.max_depth),
-        registry=CollectorRegistry(),
+        registry=seen.registry if seen else CollectorRegistry(),
+        tracing=seen.tracing if seen else None,
         checks=[Check(name="inbox", probe=answers), *checks],
         routers=routers,
+        details={"listening": hears},
         lifespan=lifespan,
         version=version("throughline"),
     )

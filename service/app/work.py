@@ -8,43 +8,40 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from functools import cache
 
-from service.adapters.waiting import repeated
+from service.app.catching_up import CatchingUp
+from service.app.counting import count
 from service.app.later import (
-    BROKEN,
     LONGEST_PAUSE,
     PARKED_AGAIN_AFTER,
     letter_about,
     letter_id,
     no_later_than,
     pause_after,
+    why_to_park,
 )
-from service.app.practice import watched
-from service.app.telemetry import WorkMetrics, fault_of, labels_of
+from service.app.metrics import labels_of
+from service.app.telemetry import fault_of
+from service.domain.evidence import PersonRecord
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
 from service.fhir.messages.raw import refuse_messages
-from service.flow.catch_up import CaughtUp, catch_up
-from service.flow.reconcile import Practice, Reconciled, reconcile
-from service.flow.sweep import sweep
-from service.flow.take_in import TellRecord, take_in
+from service.flow.reconcile import Reconciled, reconcile
+from service.flow.take_in import Events, Trail, take_in
+from service.flow.tell_messages import TellRecord
 from service.ports import (
     Claim,
-    Clock,
     DeadLetters,
-    Doorbell,
     Echoes,
-    FhirRecord,
     Inbox,
     InboxUnavailable,
     RecordFailure,
     RecordUnavailable,
     Resource,
-    Watermarks,
-    WorkIndex,
     Written,
 )
 
@@ -56,38 +53,26 @@ LOOKS = 4
 AT_ONCE = 200  # notifications taken in one round
 DRAIN_FOR = timedelta(seconds=20)
 """How long one message may drain the inbox before it lets others have the thread."""
-SWEEP_LIMIT = 500
-SAY_SO_EVERY = 10.0  # seconds between two words of a catch-up that it is running
-
-
-class AnsweredBell(Doorbell, Protocol):
-    """A doorbell from the worker's side: it says that it has come."""
-
-    def answer_inbox(self) -> None: ...
-
-    def catch_up_has_begun(self) -> None: ...
-
-    def answer_catch_up(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(CatchingUp):
     """The jobs of a worker over its ports. Every method may be called from several threads at once."""
 
     inbox: Inbox
-    index: WorkIndex
-    record: FhirRecord
     dead_letters: DeadLetters
-    watermarks: Watermarks
     echoes: Echoes
-    doorbell: AnsweredBell
-    clock: Clock
-    practice: Practice
-    begins: frozenset[str]
     tell: TellRecord = refuse_messages
     directory: Callable[[], Sequence[Resource]]
-    metrics: WorkMetrics
     monotonic: Callable[[], float]
+    events: Events | None = None
+    canaries: frozenset[str] = frozenset()
+    """Subscriptions that tell of the canary only."""
+    tallied: Callable[[Reference, PersonRecord], object] = lambda _person, _seen: None
+    """Told how a person stands after each look that had nothing left to write."""
+    trail: Trail = lambda _people, _headers: None
+    around: Callable[[Reference], AbstractContextManager[object]] = lambda _person: nullcontext()
+    """Put around the work on one person, e.g. a span of the trace that woke them."""
 
     def starts(self) -> None:
         """A bell that a killed worker left rung would keep others from ringing for a while; rung twice does no harm."""
@@ -117,6 +102,8 @@ class Work:
             )
 
     def _take_in_some(self) -> bool:
+        # What one subscription missed is found with everything else that was missed: once a round is enough.
+        catch_up_once = cache(self._read_what_changed)
         done = take_in(
             self.inbox,
             self.index,
@@ -125,18 +112,25 @@ class Work:
             self.clock,
             watermarks=self.watermarks,
             echoes=self.echoes,
-            catch_up=self._catch_up_for,
             tell=self.tell,
+            catch_up=lambda _subscription: catch_up_once(),
+            events=self.events,
+            canaries=self.canaries,
             pathways=self.practice.pathways,
             base_url=self.practice.catalogue.base_url,
             limit=AT_ONCE,
+            trail=self.trail,
         )
-        counts = {"understood": done.understood, "later": done.later, "parked": done.parked}
-        labels_of(counts, self.metrics.taken_in)
+        understood = done.taken - done.later - done.parked
+        labels_of(
+            {"understood": understood, "later": done.later, "parked": done.parked}, self.metrics.taken_in
+        )
+        self.metrics.parked.labels("notification").inc(done.parked)
         if done.taken:
             log.info("took in", extra={"taken": done.taken, "woken": done.woken, "later": done.later})
-        for why, count in done.skipped.items():
-            self.metrics.skipped.labels(why.name.lower().replace("_", " ")).inc(count)
+        self.metrics.recovered.inc(done.recovered)
+        for why, times in done.skipped.items():
+            self.metrics.skipped.labels(why.name.lower().replace("_", " ")).inc(times)
         return done.taken > 0
 
     # --- one person
@@ -148,7 +142,9 @@ class Work:
             if claim is None:
                 self.metrics.stale.inc()
                 return
-            self._reconcile(claim)
+            self.metrics.begun(claim, self.clock.now())
+            with self.around(claim.person):
+                self._reconcile(claim)
         except InboxUnavailable:
             log.warning("the work index does not answer; whoever was being looked at is taken up again")
 
@@ -173,15 +169,18 @@ class Work:
             self._finish(claim, done)
 
     def _finish(self, claim: Claim, done: Reconciled) -> None:
-        """Give the person back; what was parked before is settled now, unless something of ours is broken."""
+        """Give the person back; what was parked before is settled now, unless part of their care is not followed up."""
         self.index.wake(done.elsewhere, self.clock.now())
-        if not done.broken:
+        if done.seen is not None and not done.writes:
+            self.tallied(claim.person, done.seen)
+        reason = why_to_park(done.broken, done.not_followed)
+        if not reason:
             self.index.finish(claim, done.next_due_at)
             self.dead_letters.take(letter_id(claim.person))
             return
         now = self.clock.now()
-        self.metrics.failures.labels("broken").inc()
-        self.dead_letters.park(letter_about(claim.person, BROKEN.format(done.broken), now))
+        self.metrics.failures.labels("broken" if done.broken else "no version").inc()
+        self._park(claim.person, reason, now)
         self.index.finish(claim, no_later_than(done.next_due_at, now, PARKED_AGAIN_AFTER))
 
     def _settle(self, person: Reference) -> Reconciled:
@@ -220,7 +219,7 @@ class Work:
                 now=self.clock.now(),
                 directory=self.directory,
             )
-        self._count(done)
+        count(done, self.metrics)
         return done
 
     def _later(
@@ -240,61 +239,9 @@ class Work:
             self.index.back_off(claim, pause_after(failed, claim.token))
             return
         now = self.clock.now()
-        self.dead_letters.park(letter_about(claim.person, reason, now))
+        self._park(claim.person, reason, now)
         self.index.finish(claim, no_later_than(None, now, PARKED_AGAIN_AFTER))
 
-    def _count(self, done: Reconciled) -> None:
-        for decision in done.decisions:
-            outcome = "settled" if decision.is_settled else "wrote"
-            self.metrics.decisions.labels(decision.enrolment.pathway, outcome).inc()
-            if decision.rungs:
-                self.metrics.rungs.labels(decision.enrolment.pathway).inc(len(decision.rungs))
-        self.metrics.writes.inc(done.writes)
-        if done.unreadable:
-            log.info("parts of a record could not be understood", extra={"parts": len(done.unreadable)})
-
-    # --- catching up
-
-    def catch_up(self) -> None:
-        """Read from the record what notifications may have missed."""
-        try:
-            with repeated(self.doorbell.catch_up_has_begun, every=SAY_SO_EVERY):
-                done = self._read_what_changed()
-            self.metrics.caught_up.labels("rebuilt" if done.rebuilt else "done").inc()
-            self.sweep()
-        except RecordFailure as failure:
-            self.metrics.caught_up.labels("failed").inc()
-            log.warning("catch-up ended early (%s); it begins again where it was", type(failure).__name__)
-        except InboxUnavailable:
-            log.warning("the work index does not answer; catch-up begins again where it was")
-        finally:
-            self._answer_catch_up()
-
-    def sweep(self) -> None:
-        """Do not wait for the scheduler's next look when somebody is known to be due."""
-        sweep(self.index, self.doorbell, self.clock.now(), SWEEP_LIMIT)
-
-    def _catch_up_for(self, _subscription: str) -> None:
-        """What one subscription missed is found with everything else that was missed."""
-        self._read_what_changed()
-
-    def _read_what_changed(self) -> CaughtUp:
-        done = catch_up(
-            self.record,
-            self.index,
-            self.watermarks,
-            types=watched(self.practice),
-            begins=self.begins,
-            now=self.clock.now(),
-            lookback=self.practice.lookback,
-            base_url=self.practice.catalogue.base_url,
-        )
-        if done.read or done.rebuilt:
-            log.info("caught up", extra={"read": done.read, "woken": done.woken, "rebuilt": done.rebuilt})
-        return done
-
-    def _answer_catch_up(self) -> None:
-        try:
-            self.doorbell.answer_catch_up()
-        except InboxUnavailable:
-            log.warning("a catch-up's bell could not be answered; it falls silent by itself")
+    def _park(self, person: Reference, reason: str, now: datetime) -> None:
+        self.metrics.parked.labels("person").inc()
+        self.dead_letters.park(letter_about(person, reason, now))

@@ -11,6 +11,7 @@ from service.domain.enrolment import Enrolment
 from service.domain.evidence import FollowUp, PersonRecord
 from service.domain.measures import count
 from service.domain.pathway import Pathway
+from service.domain.versions import Versions
 from service.domain.vocabulary import OPEN, TaskId
 from service.pathways.cases import Expected, Step
 
@@ -144,7 +145,7 @@ class Check:
     def _measures(self) -> Iterator[Mismatch]:
         if not self.expect.measures:
             return
-        known = {pathway.id: pathway for pathway in (self.pathway, *self.pathways)}
+        known = Versions(self.pathways or (self.pathway,))
         counts = {c.measure: c for c in count(self.pathway, self.records, self.step.at, known)}
         for measure, wanted in self.expect.measures.items():
             found = counts[measure]

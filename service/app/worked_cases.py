@@ -8,44 +8,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from service.adapters.memory_record import InMemoryRecord
+from service.app.simulation import Moment, Simulation
 from service.app.worked_case_checks import Check, Mismatch
-from service.domain.evidence import PersonRecord
 from service.domain.pathway import Pathway
+from service.domain.versions import as_tried_out
 from service.domain.vocabulary import FollowUpStatus, PathwayId, Reference, TaskId
 from service.fhir import systems
-from service.fhir.read import read_person
-from service.fhir.references import identifier_values, reference_to
-from service.fhir.searches import people_of
-from service.flow.reconcile import Practice, Reconciled, reconcile
+from service.fhir.references import identifier_values
+from service.flow.reconcile import Practice
 from service.pathways.cases import Case, Expected, Step, TaskAct
 from service.ports import Resource
-
-SETTLES_WITHIN = 4
-"""Reconciles after which nothing may be left to write; our own writes wake us at most once more, and once more where
-another pathway needs by an earlier time what was just asked for."""
-
-
-@dataclass
-class MovableClock:
-    """Stands where it is put."""
-
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """What one instant of the simulated time brought about, for the timeline."""
-
-    at: datetime
-    line: int
-    events: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,91 +49,44 @@ def _played(case: Case, pathway: Pathway, practice: Practice) -> dict[PathwayId,
         raise CannotAct(
             f"{case.file}: 'beside' names {missing[0]!r}, and there is no such pathway that can be used"
         )
-    return {pathway.id: pathway} | {name: practice.pathways[name] for name in case.beside}
+    beside = {name: as_tried_out(practice.pathways[name]) for name in case.beside}
+    return {pathway.id: as_tried_out(pathway), **beside}
 
 
 class _Play:
     def __init__(self, case: Case, pathway: Pathway, practice: Practice) -> None:
         self._case = case
-        self._pathway = pathway
-        self._practice = replace(practice, pathways=_played(case, pathway, practice))
-        self._clock = MovableClock(case.timeline[0].at)
-        self.record = InMemoryRecord(self._clock)
-        self._people: set[Reference] = set()
-        self._due: dict[Reference, datetime] = {}
-        self._moments: list[Moment] = []
-        self._told: dict[str, str] = {}
+        self._pathways = _played(case, pathway, practice)
+        self._pathway = self._pathways[pathway.id]
+        self._life = Simulation(replace(practice, pathways=self._pathways, earlier=()), case.timeline[0].at)
+        self.record = self._life.record
 
     def run(self) -> CaseRun:
         mismatches: list[Mismatch] = []
         for step in self._case.timeline:
-            self._let_time_pass(step)
-            self._clock.at = step.at
+            self._life.passes_until(step.at, line=step.line)
             self._arrive(step)
             self._act(step)
-            self._reconcile_all(step.line)
+            self._life.look(line=step.line)
             if step.expect is not None:
                 mismatches.extend(self._check(step, step.expect))
         return CaseRun(
             case=self._case,
-            moments=tuple(self._moments),
+            moments=tuple(self._life.moments),
             mismatches=tuple(mismatches),
             record=self.record,
         )
 
-    def seen(self, person: Reference) -> PersonRecord:
-        """The person's record as the domain sees it now."""
-        return read_person(
-            self.record.everything(), person=person, catalogue=self._practice.catalogue, now=self._clock.at
-        )
-
     def _check(self, step: Step, expect: Expected) -> Iterator[Mismatch]:
-        records = [self.seen(person) for person in self.people]
-        pathways = tuple(self._practice.pathways.values())
-        return Check(self._pathway, step, expect, records, pathways).mismatches()
-
-    @property
-    def people(self) -> list[Reference]:
-        return sorted(self._people)
-
-    # --- time
-
-    def _let_time_pass(self, step: Step) -> None:
-        """Every due time before the step is met at its own instant, as the scheduler would."""
-        while self._due and (due := min(self._due.values())) < step.at:
-            self._clock.at = max(due, self._clock.at)
-            self._reconcile_all(step.line)
-
-    def _reconcile_all(self, line: int) -> None:
-        for person in self.people:
-            self._settle(person)
-        events = tuple(self._events())
-        if events:
-            self._moments.append(Moment(at=self._clock.at, line=line, events=events))
-
-    def _settle(self, person: Reference) -> None:
-        for _ in range(SETTLES_WITHIN):
-            done: Reconciled = reconcile(
-                person, record=self.record, practice=self._practice, now=self._clock.at
-            )
-            if done.writes == 0:
-                break
-        else:
-            message = f"deciding about {self._case.title!r} does not settle at {self._clock.at.isoformat()}"
-            raise AssertionError(message)
-        self._due.pop(person, None)
-        if done.next_due_at is not None:
-            self._due[person] = done.next_due_at
+        records = [self._life.seen(person) for person in self._life.people]
+        return Check(self._pathway, step, expect, records, tuple(self._pathways.values())).mismatches()
 
     # --- what others do
 
     def _arrive(self, step: Step) -> None:
         for resource in step.arrives:
-            self.record.put(resource)
-            for person in people_of(resource):
-                if person not in self._people:
-                    self._people.add(person)
-                    self._seat(person)
+            for person in self._life.arrives(resource):
+                self._seat(person)
 
     def _seat(self, person: Reference) -> None:
         """The case's people around the person: a CareTeam in which each holds their role."""
@@ -216,52 +144,6 @@ class _Play:
             changed["output"] = [*changed.get("output", []), *outputs]
         self.record.put(changed)
 
-    # --- what came about
-
-    def _events(self) -> Iterator[str]:
-        """One sentence for each of our resources that is new or has another status, by reading the record."""
-        for resource in self.record.everything():
-            what = _named(resource)
-            reference = reference_to(resource) or ""
-            if what and self._told.get(reference) != what:
-                self._told[reference] = what
-                yield what
-
 
 def _output(system: str, code: str, value: str) -> Mapping[str, Any]:
     return {"type": {"coding": [{"system": system, "code": code}]}, "valueString": value}
-
-
-def _named(resource: Resource) -> str:
-    """What a resource of ours says, without the part of its identifier that every line would repeat."""
-    for system, name in _NAMES.items():
-        for value in identifier_values(resource, system):
-            what = " ".join(part for part in (name, _below_enrolment(value)) if part)
-            said = [resource.get("status", ""), *_details(resource)]
-            return f"{what}: {', '.join(part for part in said if part)}"
-    return ""
-
-
-_NAMES = {
-    systems.FOLLOW_UP: "task",
-    systems.ENROLMENT: "ENROLMENT",
-    systems.ESCALATION: "ESCALATION",
-    systems.NOTICE: "message",
-}
-
-
-def _below_enrolment(identifier: str) -> str:
-    """`<pathway>/<Type>/<id>/<task>/<occurrence>[/<cause>[/<rung>]]` from the task on."""
-    return "/".join(identifier.split("/")[3:])
-
-
-def _details(resource: Resource) -> Iterator[str]:
-    codes = {e["url"]: e.get("valueCode", "") for e in resource.get("extension", [])}
-    stage, reached = codes.get(systems.STAGE), codes.get(systems.STAGE_REACHED)
-    if stage:
-        yield f"stage {stage}"
-    if reached and reached != stage:
-        yield f"held by a gate before {reached}"
-    yield resource.get("owner", {}).get("display", "")
-    yield resource.get("businessStatus", {}).get("text", "").lower()
-    yield from (f"to {person.get('display', '?')}" for person in resource.get("recipient", []))

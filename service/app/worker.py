@@ -8,18 +8,26 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps, signals
+from celery.apps import worker as celery_worker
+from celery.worker.consumer import Consumer
+from opentelemetry.trace import SpanKind
 
 from service.adapters.redis_doorbell import Job, Queue
+from service.adapters.tracing import Tracing
 from service.app.celery_app import make_celery  # part of what this module offers
+from service.app.heartbeat import RETRYING, BeatWhileRetrying, Heartbeat
+from service.app.observing import open_observation
+from service.app.operations_port import Dependency, Operations, serving
+from service.app.record_answers import record_answers
 from service.app.settings import Settings, load_settings
 from service.app.telemetry import log_to
-from service.app.wiring import open_work, serve_metrics
 from service.app.work import Work
+from service.app.worker_wiring import open_work
 from service.domain.vocabulary import Reference
 
 __all__ = ["add_tasks", "make_celery", "run_worker"]
@@ -28,25 +36,32 @@ log = logging.getLogger(__name__)
 
 BEAT_EVERY = 5.0
 """Seconds between two heartbeats."""
+LONGEST_PAUSE = 5
+"""Seconds between two tries to reach Redis."""
 
 
-def add_tasks(celery: Celery, work: Work) -> None:
-    """The three jobs as Celery tasks; they never raise, so that a message is never delivered for ever."""
+def add_tasks(celery: Celery, work: Work, tracing: Tracing | None = None) -> None:
+    """The three jobs as Celery tasks; they never raise, so that a message is never delivered for ever.
 
-    @celery.task(name=Job.TAKE_IN.value, queue=Queue.INBOX.value, shared=False)
+    In which queue each travels is said once, by the routes in celery_app.py.
+    """
+    traced = tracing or Tracing()
+
+    @celery.task(name=Job.TAKE_IN.value, shared=False)
     def take_in() -> None:
-        with _telling(Job.TAKE_IN):
+        # Many notifications are taken in at once, so this span is linked to each of their traces.
+        with _telling(Job.TAKE_IN), traced.span("take in", kind=SpanKind.CONSUMER):
             work.take_in()
 
-    @celery.task(name=Job.RECONCILE_PERSON.value, queue=Queue.PEOPLE.value, shared=False)
+    @celery.task(name=Job.RECONCILE_PERSON.value, shared=False)
     def reconcile_person(person: str, token: str) -> None:
         with _telling(Job.RECONCILE_PERSON):
             work.reconcile_person(Reference(person), token)
 
     # Not acknowledged late: a catch-up may outlast the redelivery time, and the scheduler rings again anyway.
-    @celery.task(name=Job.CATCH_UP.value, queue=Queue.CATCH_UP.value, acks_late=False, shared=False)
+    @celery.task(name=Job.CATCH_UP.value, acks_late=False, shared=False)
     def catch_up() -> None:
-        with _telling(Job.CATCH_UP):
+        with _telling(Job.CATCH_UP), traced.span("catch up"):
             work.catch_up()
 
 
@@ -64,27 +79,54 @@ def _telling(job: Job) -> Iterator[None]:
 
 def run_worker(settings: Settings) -> int:
     """Work until SIGTERM, then finish what is in hand; the exit status."""
-    log_to(sys.stderr, role="worker", level=settings.log_level)
-    with open_work(settings) as (work, celery):
-        add_tasks(celery, work)
+    log_to(sys.stderr, role="worker", level=settings.log_level, form=settings.log_format)
+    heartbeat = Heartbeat(settings.heartbeat_file)
+    with ExitStack() as stack:
+        seen = stack.enter_context(open_observation(settings, role="worker"))
+        work, celery = stack.enter_context(open_work(settings, seen))
+        add_tasks(celery, work, seen.tracing)
         work.starts()
-        serve_metrics(settings, work.metrics.registry)
-        if settings.heartbeat_file is not None:
-            celery.steps["consumer"].add(_heartbeat(settings.heartbeat_file))
-        celery.steps["consumer"].add(Reconnecting)
-        signals.setup_logging.connect(_leave_logging_alone)
-        worker = celery.Worker(
-            pool="threads",
-            concurrency=settings.worker_concurrency,
-            queues=[queue.value for queue in Queue],
-            loglevel="INFO",
-            quiet=True,
-            without_mingle=True,
-            without_gossip=True,
-            without_heartbeat=True,
+        operations = Operations(
+            registry=seen.registry,
+            heartbeat=heartbeat,
+            dependencies=(
+                Dependency(name="queue", probe=work.index.size),
+                Dependency(name="record", probe=stack.enter_context(record_answers(settings, seen))),
+            ),
         )
-        worker.start()
-        return int(worker.exitcode or 0)
+        stack.enter_context(serving(operations, settings.host, settings.metrics_port))
+        celery.steps["consumer"].update({_beating(heartbeat), Reconnecting})
+        logging.getLogger(RETRYING).addHandler(BeatWhileRetrying(heartbeat))
+        signals.setup_logging.connect(_leave_logging_alone)
+        # What Celery would print past every logger when it is asked to stop becomes a line like any other.
+        celery_worker.safe_say = lambda message, *_: log.info("Celery says: %s", message.strip())
+        return _consume(celery, settings)
+
+
+def _consume(celery: Celery, settings: Settings) -> int:
+    worker = celery.Worker(
+        pool="threads",
+        consumer_cls=SoonBack,
+        concurrency=settings.worker_concurrency,
+        queues=[queue.value for queue in Queue],
+        loglevel="INFO",
+        quiet=True,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+class SoonBack(Consumer):
+    """Asks for Redis every few seconds: Celery's own pauses grow to half a minute, in which nobody would be looked at."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        conn.ensure_connection = partial(
+            conn.ensure_connection, interval_start=1, interval_step=1, interval_max=LONGEST_PAUSE
+        )
+        return super().ensure_connected(conn)
 
 
 class Reconnecting(bootsteps.StartStopStep):
@@ -128,21 +170,20 @@ def _leave_logging_alone(**_: Any) -> None:
     """Celery configures logging itself unless somebody listens to this signal."""
 
 
-def _heartbeat(path: Path) -> type:
-    """A part of Celery's consumer that touches a file from its own loop: a loop that hangs stops the heartbeat."""
-    touch: Callable[[], None] = path.touch
+def _beating(heartbeat: Heartbeat) -> type:
+    """A part of Celery's consumer that beats from its own loop: a loop that hangs stops the heartbeat."""
 
-    class Heartbeat(bootsteps.StartStopStep):
+    class Beating(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, consumer: Any) -> None:
-            touch()
-            self.timer = consumer.timer.call_repeatedly(BEAT_EVERY, touch)
+            heartbeat.is_ready()
+            self.timer = consumer.timer.call_repeatedly(BEAT_EVERY, heartbeat.is_ready)
 
         def stop(self, _consumer: Any) -> None:
             self.timer.cancel()
 
-    return Heartbeat
+    return Beating
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Everything here is read off the record again each time, so a change that was kep
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,11 +13,11 @@ from service.domain.enrolment import Enrolment
 from service.domain.evidence import FollowUp
 from service.domain.intents import Decision
 from service.domain.pathway import Pathway
+from service.domain.versions import Versions
 from service.domain.vocabulary import (
     OPEN,
     RUNNING_PLAN,
     FollowUpStatus,
-    PathwayId,
     PlanStatus,
     TaskId,
 )
@@ -30,7 +30,7 @@ SUPERSEDED = "superseded by "
 class Alongside:
     """What else is known about one person while one of their enrolments is decided."""
 
-    pathways: Mapping[PathwayId, Pathway] = field(default_factory=dict)
+    pathways: Versions = field(default_factory=Versions)
     enrolments: tuple[Enrolment, ...] = ()
     """All of them, those that are about to begin included."""
     follow_ups: tuple[FollowUp, ...] = ()
@@ -62,7 +62,7 @@ class Alongside:
 def superseded_by(enrolment: Enrolment, alongside: Alongside) -> str:
     """The title of the pathway that took over this enrolment; empty while none did."""
     for other in alongside.enrolments:
-        pathway = alongside.pathways.get(other.pathway)
+        pathway = alongside.pathways.get(other)
         if pathway is None or enrolment.pathway not in pathway.supersedes:
             continue
         if _holds_from(other, enrolment.started_at):
@@ -73,7 +73,7 @@ def superseded_by(enrolment: Enrolment, alongside: Alongside) -> str:
 def is_kept_out(pathway: Pathway, at: datetime, alongside: Alongside) -> bool:
     """Whether what happened at `at` begins nothing here, because another pathway had the person then, or has them."""
     for other in alongside.enrolments:
-        theirs = alongside.pathways.get(other.pathway)
+        theirs = alongside.pathways.get(other)
         takes_over = theirs is not None and pathway.id in theirs.supersedes
         if (takes_over or other.pathway in pathway.excludes) and _holds_from(other, at):
             return True
@@ -108,9 +108,9 @@ def _of_others(
     purposes: Collection[str], enrolment: Enrolment, alongside: Alongside
 ) -> Iterator[tuple[str, FollowUp]]:
     running = {
-        e.identifier: alongside.pathways[e.pathway]
+        e.identifier: pathway
         for e in alongside.enrolments
-        if e.pathway != enrolment.pathway and e.pathway in alongside.pathways
+        if e.pathway != enrolment.pathway and (pathway := alongside.pathways.get(e)) is not None
     }
     ended = {e.identifier for e in alongside.enrolments if e.status not in RUNNING_PLAN}
     for follow_up in alongside.follow_ups if purposes and running else ():
@@ -127,15 +127,11 @@ def _serves(follow_up: FollowUp, enrolment: Enrolment) -> bool:
     return follow_up.status is FollowUpStatus.COMPLETED and follow_up.changed_at >= enrolment.started_at
 
 
-def with_accountable_lead(
-    decisions: Iterable[Decision], pathways: Mapping[PathwayId, Pathway]
-) -> list[Decision]:
+def with_accountable_lead(decisions: Iterable[Decision], pathways: Versions) -> list[Decision]:
     """Each enrolment that goes on says whose lead answers for the person, where that is another pathway's."""
     found = list(decisions)
     running = [d.enrolment for d in found if d.enrolment.status in RUNNING_PLAN]
-    first = min(
-        running, key=lambda e: (-pathways[e.pathway].precedence, e.started_at, e.identifier), default=None
-    )
+    first = min(running, key=lambda e: (-pathways[e].precedence, e.started_at, e.identifier), default=None)
     return [_answering_to(decision, first) for decision in found]
 
 

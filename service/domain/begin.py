@@ -42,7 +42,7 @@ def beginnings(
     found = [
         (pathway, candidate)
         for pathway in pathways
-        if pathway.status == "active"
+        if pathway.enrols
         for candidate in candidates(pathway, record, now)
     ]
     begun: list[Enrolment] = []

@@ -6,7 +6,7 @@ from the record as written yields decisions with nothing to write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,31 +25,32 @@ from service.domain.places import Places, allocate, give_back, with_taken
 from service.domain.planned import Plan
 from service.domain.standing import CUT_OFF
 from service.domain.telling import tell_holders
+from service.domain.versions import Versions
 from service.domain.view import View, view_of
-from service.domain.vocabulary import RUNNING_PLAN, PathwayId, PlanStatus, Reference, RoleId
+from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference, RoleId
 from service.domain.wanted import unowned_variances, wanted
 
 
 def decide_all(pathways: Sequence[Pathway], record: PersonRecord, now: datetime) -> tuple[Decision, ...]:
-    """One Decision per running enrolment and per enrolment that must begin, over all pathways."""
-    known = {pathway.id: pathway for pathway in pathways}
+    """One Decision per running enrolment and per enrolment that must begin, over all pathways and their versions."""
+    known = Versions(pathways)
     alongside = Alongside(pathways=known, enrolments=record.enrolments, follow_ups=record.follow_ups)
     begun = beginnings(pathways, record, now, alongside)
     alongside = replace(alongside, enrolments=(*record.enrolments, *begun))
     work = [*(e for e in record.enrolments if _goes_on(e, record, alongside)), *begun]
     decisions = _together(known, work, record, now, alongside)
-    order = {pathway.id: place for place, pathway in enumerate(pathways)}
+    order = {pathway.id: place for place, pathway in reversed(list(enumerate(pathways)))}
     return tuple(sorted(decisions, key=lambda d: order[d.enrolment.pathway]))
 
 
 def _goes_on(enrolment: Enrolment, record: PersonRecord, alongside: Alongside) -> bool:
-    if enrolment.pathway not in alongside.pathways:
+    if alongside.pathways.get(enrolment) is None:
         return False
     return enrolment.status in RUNNING_PLAN or end_was_taken_back(enrolment, record, alongside)
 
 
 def _together(
-    known: Mapping[PathwayId, Pathway],
+    known: Versions,
     work: Sequence[Enrolment],
     record: PersonRecord,
     now: datetime,
@@ -60,7 +61,7 @@ def _together(
     """
     ending = {e.identifier for e in work if ended_because(e, record, alongside)}
     while True:
-        turns = sorted(work, key=lambda e: _turn(e, known[e.pathway], ending))
+        turns = sorted(work, key=lambda e: _turn(e, known[e], ending))
         decisions = _in_turn(known, turns, record, now, alongside)
         ended = {d.enrolment.identifier for d in decisions if d.enrolment.status not in RUNNING_PLAN}
         if len(work) == 1 or ended <= ending:
@@ -69,7 +70,7 @@ def _together(
 
 
 def _in_turn(
-    known: Mapping[PathwayId, Pathway],
+    known: Versions,
     turns: Sequence[Enrolment],
     record: PersonRecord,
     now: datetime,
@@ -77,7 +78,7 @@ def _in_turn(
 ) -> list[Decision]:
     decisions = []
     for enrolment in turns:
-        decision = decide(known[enrolment.pathway], enrolment, record, now, alongside)
+        decision = decide(known[enrolment], enrolment, record, now, alongside)
         alongside = alongside.after(decision) if len(turns) > 1 else alongside
         decisions.append(decision)
     return decisions
@@ -249,7 +250,11 @@ def _both(first: ChangeFollowUp, second: ChangeFollowUp) -> ChangeFollowUp:
 
 def _decision(view: View, before: Enrolment, after: Enrolment, draft: Decision) -> Decision:
     """Complete a draft: is there anything to write, under which revision, and what was seen."""
-    draft = replace(draft, changes=tuple(c for c in draft.changes if c.identifier not in view.touched))
+    draft = replace(
+        draft,
+        changes=tuple(c for c in draft.changes if c.identifier not in view.touched),
+        told=tuple(t for t in draft.told if t.about not in view.touched),
+    )
     write = before.reference is None or after != before or not draft.is_settled
     revision = before.revision + 1 if write else before.revision
     return replace(
@@ -257,12 +262,12 @@ def _decision(view: View, before: Enrolment, after: Enrolment, draft: Decision) 
         enrolment=replace(after, revision=revision),
         write_enrolment=write,
         unread=frozenset(view.notes.unread),
-        seen=_seen(view, before),
+        seen=tuple(sorted(_seen(view, before, draft).items())),
     )
 
 
-def _seen(view: View, enrolment: Enrolment) -> tuple[tuple[Reference, str], ...]:
-    """Every resource version that spoke: the enrolment, its anchor, its follow-ups and escalations, matching facts."""
+def _seen(view: View, enrolment: Enrolment, draft: Decision) -> dict[Reference, str]:
+    """Every resource version that spoke: the enrolment, its anchor, its follow-ups, escalations and places, matching facts."""
     seen: dict[Reference, str] = {}
     if enrolment.reference is not None:
         seen[enrolment.reference] = enrolment.version
@@ -273,4 +278,6 @@ def _seen(view: View, enrolment: Enrolment) -> tuple[tuple[Reference, str], ...]
     responses = [rung for escalation in view.escalations for rung in escalation.rungs]
     written: list[FollowUp | EscalationSeen | RungSeen] = [*view.follow_ups, *view.escalations, *responses]
     seen.update({item.reference: item.version for item in written if item.reference is not None})
-    return tuple(sorted(seen.items()))
+    seen.update({place.reference: place.version for place in draft.taken})
+    seen.update({place.reference: place.version for place in draft.freed})
+    return seen

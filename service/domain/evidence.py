@@ -64,6 +64,26 @@ class Situation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a row asks of a resource, part by part, for whoever must say it in another form than it was compiled to."""
+
+    when: str = ""
+    """FHIRPath over the resource."""
+    coded: Mapping[str, str] = field(default_factory=dict)
+    """Path of a coded element -> id of the value set."""
+    linked_by: str = ""
+    """Path of a Reference to the anchor (in `also`: to the resource above), or `self` or `other`."""
+    pointed_to_by: str = ""
+    """Path of the anchor (in `also`: of the resource above) that refers to this resource."""
+    at_site: str = ""
+    """The name of a list of places in the site's file."""
+    happened_at: str = ""
+    """Path to the time that counts, where it is not the usual one."""
+    also: tuple[Condition, ...] = ()
+    """Any one of these about another resource that is linked to this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Condition:
     """One compiled row of a pathway file: which resources, and what must be true of them."""
 
@@ -75,6 +95,7 @@ class Condition:
     """When what the row is about happened, where that is not `Fact.happened_at`; None: then the fact counts not at all."""
     looks_at: frozenset[str] = frozenset()
     """The other kinds of facts that the row asks about."""
+    asked: Asked = field(default_factory=Asked, compare=False, repr=False)
 
     def at(self, fact: Fact) -> datetime | None:
         """When what this row is about happened."""

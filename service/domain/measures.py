@@ -5,8 +5,8 @@ Local measures. Windows modelled on a public measure are not a certified calcula
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.domain.alongside import SUPERSEDED, Alongside, borrowed
@@ -14,8 +14,9 @@ from service.domain.enrolment import Enrolment
 from service.domain.evidence import PersonRecord, Situation
 from service.domain.needs import Needs
 from service.domain.pathway import Measure, Pathway
+from service.domain.versions import Versions
 from service.domain.view import View, view_of
-from service.domain.vocabulary import MeasureId, PathwayId, PlanStatus
+from service.domain.vocabulary import MeasureId, PlanStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class MeasureCount:
     numerator: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     """In the denominator, not met, and the time is not over yet."""
+    assurance: str = ""
+    """How often the service looks at it together: `weekly`, `monthly`, or empty."""
 
     @property
     def rate(self) -> float | None:
@@ -37,29 +40,52 @@ class MeasureCount:
 
 
 def count(
-    pathway: Pathway,
-    people: Iterable[PersonRecord],
-    now: datetime,
-    pathways: Mapping[PathwayId, Pathway] | None = None,
+    pathway: Pathway, people: Iterable[PersonRecord], now: datetime, versions: Versions | None = None
 ) -> tuple[MeasureCount, ...]:
-    """Every measure of a pathway over the enrolments of these people.
+    """Every measure of one version of a pathway over the enrolments of these people that follow it.
 
-    `pathways`: the others, whose follow-ups may have served a purpose of this one.
+    `versions`: of all pathways, for the follow-ups of others may have served a purpose of this one.
     """
-    known = pathways or {pathway.id: pathway}
+    known = versions or Versions([pathway])
     views = [
         _view(pathway, enrolment, record, now, known)
         for record in people
-        for enrolment in _of(pathway, record)
+        for enrolment in _of(pathway, record, known)
     ]
     return tuple(_count_one(measure, views) for measure in pathway.measures)
 
 
-def _of(pathway: Pathway, record: PersonRecord) -> list[Enrolment]:
-    """Enrolments of this pathway; those entered in error were never any, and of those that another pathway took over
+def count_versions(
+    own: Iterable[Pathway], people: Sequence[PersonRecord], now: datetime, versions: Versions
+) -> tuple[MeasureCount, ...]:
+    """Every measure over `own`, all versions of one pathway, the current first: each enrolment counts by its own version.
+
+    A measure that a later version has dropped is still told, for those who began with an earlier one.
+    """
+    merged: dict[MeasureId, MeasureCount] = {}
+    for version in own:
+        for found in count(version, people, now, versions):
+            known = merged.get(found.measure)
+            merged[found.measure] = _both(known, found) if known else found
+    return tuple(merged.values())
+
+
+def _both(one: MeasureCount, other: MeasureCount) -> MeasureCount:
+    return replace(
+        one,
+        denominator=one.denominator + other.denominator,
+        excluded=one.excluded + other.excluded,
+        numerator=one.numerator + other.numerator,
+        pending=one.pending + other.pending,
+    )
+
+
+def _of(pathway: Pathway, record: PersonRecord, versions: Versions) -> list[Enrolment]:
+    """Enrolments on this version; those entered in error were never any, and of those that another pathway took over
     that one's measures tell.
     """
-    mine = [e for e in record.enrolments if e.pathway == pathway.id]
+    followed = [(e, versions.get(e)) for e in record.enrolments]
+    mine = [e for e, p in followed if p is not None and (p.id, p.version) == (pathway.id, pathway.version)]
     return [
         e
         for e in mine
@@ -72,10 +98,10 @@ def _view(
     enrolment: Enrolment,
     record: PersonRecord,
     now: datetime,
-    pathways: Mapping[PathwayId, Pathway],
+    versions: Versions,
 ) -> View:
     situation = Situation(now=now, anchor=enrolment.anchor, started_at=enrolment.started_at)
-    others = Alongside(pathways=pathways, enrolments=record.enrolments, follow_ups=record.follow_ups)
+    others = Alongside(pathways=versions, enrolments=record.enrolments, follow_ups=record.follow_ups)
     shared = borrowed(pathway, enrolment, others)
     return view_of(pathway, enrolment.identifier, situation, record, enrolment.history, borrowed=shared)
 
@@ -88,6 +114,7 @@ def _count_one(measure: Measure, views: list[View]) -> MeasureCount:
     return MeasureCount(
         measure=measure.id,
         title=measure.title,
+        assurance=measure.assurance,
         denominator=tuple(v.identifier for v in counted),
         excluded=tuple(v.identifier for v in belong if v.identifier in excluded),
         numerator=tuple(v.identifier for v in counted if v.identifier in met),

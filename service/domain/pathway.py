@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 
 from service.domain.due import Within, WorkingCalendar
 from service.domain.evidence import Condition, Fact
 from service.domain.follow_up_task import Choice, FollowUpTask
-from service.domain.needs import Needs
+from service.domain.needs import InRecord, Needs, OnLevel, flat
 from service.domain.vocabulary import (
     CapacityId,
     FieldId,
@@ -214,10 +215,18 @@ class Pathway:
     unowned: Ladder
     """The ladder used when nobody holds a role."""
     steward: str = ""
+    approved_on: date | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     role_titles: Mapping[RoleId, str] = field(default_factory=dict)
     resource_types: frozenset[str] = frozenset()
     """Every resource type whose presence this pathway asks about."""
+    current: bool = True
+    """False: an earlier version, kept for those who began with it; nobody begins with it any more."""
+
+    @property
+    def enrols(self) -> bool:
+        """Whether people begin with this version."""
+        return self.current and self.status == "active"
 
     @cached_property
     def positions(self) -> Mapping[StageId, int]:
@@ -233,6 +242,17 @@ class Pathway:
     def repeats(self) -> bool:
         """Some stage may be entered again."""
         return any(stage.repeats for stage in self.stages)
+
+
+def begin_by(pathway: Pathway, start: Start) -> Iterator[Condition]:
+    """What a change must fulfil for a start to be looked at: its own condition, or each of those that its rule is made of."""
+    if start.condition is not None:
+        yield start.condition
+    for need in flat(start.rule):
+        levels = pathway.criteria[need.criterion].levels if isinstance(need, OnLevel) else ()
+        for each in (need, *(inside for _, needs in levels for inside in flat(needs))):
+            if isinstance(each, InRecord):
+                yield each.condition
 
 
 def needs_while_enrolled(pathway: Pathway) -> Iterator[Needs]:

@@ -68,7 +68,8 @@ def _plan_one(view: View, stage: Stage, template: FollowUpTask, placement: Place
     template = as_asked(view, template)
     *before, asked = view.rounds(template)
     earlier = [standing for each in before for standing in _standings(view, template, each, each.occurrences)]
-    earlier += _standings(view, template, asked, asked.occurrences[:-1])
+    mine = tuple(f for f in asked.occurrences if view.is_own(f))
+    earlier += _standings(view, template, asked, mine[:-1])
     part = _plan_round(view, stage, template, placement, roster, asked)
     own = [f for f in view.occurrences(template.id) if view.is_own(f)]
     return Plan(
@@ -93,19 +94,23 @@ def _plan_round(
     view: View, stage: Stage, template: FollowUpTask, placement: Placement, roster: Roster, asked: Round
 ) -> Plan:
     """The time of asking that is under way: open it, keep it, ask again, or leave it as it is."""
-    latest = asked.occurrences[-1] if asked.occurrences else None
+    own = [f for f in asked.occurrences if view.is_own(f)]
+    open_now = [f for f in own if f.status in OPEN]
+    latest = next(reversed(open_now or asked.occurrences), None)
     if view.is_met(template.not_needed_when):
         return _withdraw(view, template, asked)
     if latest is None:
         return open_first(view, stage, template, placement, roster)
+    last = standings_of(template, own[-1:], asked.done_at, latest=True)
     if latest.status in OPEN and not view.is_own(latest):
-        return _rely_on(view, stage, template, placement, latest)
+        relied = _rely_on(view, stage, template, placement, latest)
+        # That another pathway asks now does not unsay what became of our own asking.
+        return replace(relied, standings=last)
     if latest.status in OPEN:
         return _keep(view, template, latest, asked.done_at, placement, stage, roster)
-    own = standings_of(template, [latest] if view.is_own(latest) else [], asked.done_at, latest=True)
     if asked.done_at is None and (again := ask_again_from(view, template, latest)) is not None:
         return open_again(view, stage, template, placement, roster, latest, not_before=again)
-    return Plan(standings=own)
+    return Plan(standings=last)
 
 
 def _withdraw(view: View, template: FollowUpTask, asked: Round) -> Plan:

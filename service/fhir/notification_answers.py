@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from service.fhir.notification_xml import is_xml
 from service.fhir.outcome import IssueCode, all_ok, refusal
 from service.ports import Resource
 
@@ -63,7 +64,7 @@ def accepted(method: str, body: bytes, kind: str) -> Answer:
 def _thanks(method: str, body: bytes, kind: str) -> bytes:
     if kind == "Bundle" and method == "POST":
         return TRANSACTION_RESPONSE
-    if kind and method == "PUT":
+    if kind and method == "PUT" and not is_xml(body):
         return body
     return RECEIVED
 

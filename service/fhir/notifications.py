@@ -13,13 +13,14 @@ from enum import StrEnum
 from typing import Any
 
 from service.domain.vocabulary import Reference
-from service.fhir.notification_body import NotificationProblem, is_blank, resource_of
+from service.fhir.notification_body import NotificationProblem, is_blank
 from service.fhir.notification_bundles import Entry, entries_of, inner_bundle
+from service.fhir.notification_content import carried_resource
 from service.fhir.notification_references import locate
 from service.fhir.notification_status import Status, StatusEvent, instant_of, status_of
 from service.ports import RawNotification, Resource
 
-__all__ = ["Kind", "NotificationProblem", "Parsed", "ResourceChange", "parse"]
+__all__ = ["Kind", "NotificationProblem", "Parsed", "ResourceChange", "parse", "parse_resource"]
 
 DELETED_HEADER = "x-medplum-deleted-resource"
 INTERACTION_HEADER = "x-medplum-interaction"
@@ -77,8 +78,10 @@ class Parsed:
 
     @property
     def needs_catch_up(self) -> bool:
-        """Something changed that this notification does not name, or the server admits that it failed."""
-        return self.kind is Kind.PING or self.unnamed > 0 or bool(self.errors)
+        """Something changed that this notification does not name, the server admits that it failed, or it begins anew:
+        between breaking off and shaking hands nothing was told.
+        """
+        return self.kind in {Kind.PING, Kind.HANDSHAKE} or self.unnamed > 0 or bool(self.errors)
 
 
 def parse(notification: RawNotification, *, base_url: str) -> Parsed:
@@ -90,15 +93,25 @@ def parse(notification: RawNotification, *, base_url: str) -> Parsed:
         return _one_change(deleted, base_url, deleted=True)
     if notification.method == "DELETE" or is_blank(notification.body):
         return _from_path(notification, base_url)
-    resource = resource_of(notification.body)
+    resource = carried_resource(notification.body)
     if not resource:
         return _from_path(notification, base_url)
-    if resource["resourceType"] == "Bundle":
+    return _from_topic(resource, base_url) or _from_resource(notification, resource, base_url)
+
+
+def parse_resource(resource: Resource, *, base_url: str) -> Parsed:
+    """The same for a notification that was asked for: what `$events` or `$status` answered."""
+    found = _from_topic(resource, base_url)
+    if found is None:
+        raise NotificationProblem("The answer is no notification: neither a Bundle nor a SubscriptionStatus.")
+    return found
+
+
+def _from_topic(resource: Resource, base_url: str) -> Parsed | None:
+    if resource.get("resourceType") == "Bundle":
         return _from_bundle(inner_bundle(resource), base_url)
     status = status_of(resource)
-    if status is not None:
-        return _from_status(status, (), base_url)
-    return _from_resource(notification, resource, base_url)
+    return None if status is None else _from_status(status, (), base_url)
 
 
 # --- R4 rest-hook -----------------------------------------------------------------------------------------------

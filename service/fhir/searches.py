@@ -41,6 +41,9 @@ ROLES_PER_SEARCH = 40
 ENROLMENTS_PER_SEARCH = 30
 """The same for a search of enrolments by their identifiers."""
 
+PEOPLE_PER_SEARCH = 30
+"""The same for what changed about several people."""
+
 _PARAMETER = {
     "AdverseEvent": "subject",
     "Appointment": "actor",  # `patient` needs resolve() on the server; `actor` is a plain reference
@@ -54,8 +57,12 @@ _PARAMETER = {
 
 def enrolment_search(person: Reference) -> Search:
     """Every enrolment of the person, whatever its age: their beginnings say how far back the rest must be read."""
+    return _enrolments_of(person)
+
+
+def _enrolments_of(people: str) -> Search:
     return Search(
-        kind="CarePlan", params=(("patient", person), ("category", f"{PLAN_CATEGORY}|{PATHWAY_PLAN}"))
+        kind="CarePlan", params=(("patient", people), ("category", f"{PLAN_CATEGORY}|{PATHWAY_PLAN}"))
     )
 
 
@@ -100,6 +107,22 @@ def person_searches(
     searches.append(care_team_search(person))
     searches += directory_searches(role_codes)
     searches += [_by_id(reference) for reference in sorted(set(also))]
+    return searches
+
+
+def searches_of_several(people: Iterable[Reference], types: frozenset[str], since: datetime) -> list[Search]:
+    """What changed since `since` about many people at once, themselves, and every enrolment; not their care teams."""
+    window = ("_lastUpdated", f"ge{_instant(since)}")
+    everybody = iter(sorted(set(people)))
+    searches = []
+    while batch := list(islice(everybody, PEOPLE_PER_SEARCH)):
+        ids = ",".join(person.partition("/")[2] for person in batch)
+        together = ",".join(batch)
+        searches.append(Search(kind="Patient", params=(("_id", ids),)))
+        searches.append(_enrolments_of(together))
+        for kind in sorted(types - SHARED - {"Patient"}):
+            about = (_PARAMETER.get(kind, "patient"), together)
+            searches.append(Search(kind=kind, params=(about, window)))
     return searches
 
 

@@ -5,9 +5,10 @@ Pure; names of watermarks and what follows from a series of notifications. Decid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
+from service.fhir.canary import HEARD, heard_with
 from service.fhir.notifications import Kind, Parsed
 
 
@@ -31,33 +32,39 @@ def errors_mark(name: str) -> str:
     return f"errors:{name}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Numbers:
-    """What the event numbers of one round say."""
-
-    highest: int | None
-    """The new mark; None when there is nothing to remember."""
-    gap: bool
-    """Numbers between the old mark and the new one are missing: notifications were lost, or are still on their way."""
+def missing_mark(name: str) -> str:
+    """Watermark: event numbers that have not come yet, `[[first, last, noticed at], …]`."""
+    return f"missing:{name}"
 
 
-def numbers_of(parsed: Sequence[Parsed], mark: str | None) -> Numbers:
-    """Numbers of one round are taken together, so that 23 before 22 is no gap; `mark` is the one kept so far.
+def known_mark(name: str) -> str:
+    """Watermark: the Subscription on the server when it was last seen there, `Subscription/id`."""
+    return f"known:{name}"
 
-    A handshake begins the count again. A count that merely falls back is a late copy, or a sender that counts in
-    memory: the mark stays.
-    """
-    numbers = {number for each in parsed for number in each.numbers}
-    counts = numbers | {each.since for each in parsed if each.since is not None}
-    if not counts:
-        return Numbers(highest=None, gap=False)
-    highest = max(counts)
-    known = int(mark) if mark and mark.isdigit() else None
-    shook = any(each.kind is Kind.HANDSHAKE for each in parsed)
-    if known is None:
-        return Numbers(highest=highest, gap=False)
-    gap = highest > known + sum(number > known for number in numbers)
-    return Numbers(highest=highest if shook or highest > known else None, gap=gap)
+
+def active_mark(name: str) -> str:
+    """Watermark: since when it has been seen to be active, ISO instant; empty while it is not."""
+    return f"active:{name}"
+
+
+def unheard_mark(name: str) -> str:
+    """Watermark: when the record changed, by its own clock, without anything being told."""
+    return f"unheard:{name}"
+
+
+def mended_mark(name: str) -> str:
+    """Watermark: how often in a row it was asked for again, and when last: `{"times": n, "at": …}`."""
+    return f"mended:{name}"
+
+
+GAPS = "gaps"
+"""Watermark: which subscriptions have numbers missing and when to ask for them, `{name: ISO instant}`.
+
+Only a reminder: what is missing stands in each subscription's own mark, and the sweep finds it in any case."""
+LISTENING = "listening"
+"""Watermark: how all subscriptions and the canary stood when they were last looked at, for whoever shows it."""
+COVERAGE = "coverage"
+"""Watermark: how many of those who should be on a pathway are, when it was last counted."""
 
 
 def errors_of(parsed: Sequence[Parsed]) -> str | None:
@@ -69,3 +76,29 @@ def errors_of(parsed: Sequence[Parsed]) -> str | None:
 def sender_mark(name: str) -> str:
     """What a sender of messages is called among the marks of subscriptions; no subscription can have this name."""
     return f"sender {name}"
+
+
+def marks_after(
+    name: str,
+    parsed: Sequence[Parsed],
+    now: datetime,
+    mark: Callable[[str], str | None],
+    *,
+    is_canary: bool = False,
+) -> dict[str, str]:
+    """What is to be remembered about a subscription after these notifications of it; `mark` gives what is known."""
+    marks = {heard_mark(name): now.isoformat()}
+    if any(each.kind is Kind.HANDSHAKE for each in parsed):
+        marks[handshake_mark(name)] = now.isoformat()
+    errors = errors_of(parsed)
+    if errors is not None and errors != (mark(errors_mark(name)) or ""):
+        marks[errors_mark(name)] = errors
+    for version in _versions(parsed) if is_canary else ():
+        marks[HEARD] = heard_with(marks.get(HEARD) or mark(HEARD), version, now)
+    return marks
+
+
+def _versions(parsed: Sequence[Parsed]) -> list[str | None]:
+    """One for each change that these notifications tell of; None where they do not say which version."""
+    told = [each for each in parsed if each.kind not in {Kind.HANDSHAKE, Kind.HEARTBEAT}]
+    return [version for each in told for version in ([change.version for change in each.changes] or [None])]

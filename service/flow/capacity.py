@@ -5,13 +5,12 @@ Knows nothing of who is given a place: that is decided, and written like everyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, tzinfo
 
 from service.domain.evidence import CapacityKey, CapacitySeen
 from service.domain.intents import Decision
 from service.domain.pathway import Capacity, Pathway
-from service.domain.vocabulary import PathwayId
 from service.fhir.capacities import (
     kept_by_count,
     place_searches,
@@ -29,7 +28,7 @@ def unread(decisions: Iterable[Decision]) -> list[CapacityKey]:
 
 def read_capacities(
     wanted: Iterable[CapacityKey],
-    pathways: Mapping[PathwayId, Pathway],
+    pathways: Iterable[Pathway],
     record: FhirRecord,
     *,
     write: Callable[[Sequence[Write]], object],
@@ -40,9 +39,11 @@ def read_capacities(
     """Each capacity as it stands now, and the Slots it was read from; `write` makes places where a site has none."""
     seen: dict[CapacityKey, CapacitySeen] = {}
     slots: list[Resource] = []
+    # A reserved place is the same place in every version of a pathway; where they differ, the current one says how.
+    known = {(p.id, name): c for p in reversed(list(pathways)) for name, c in p.capacities.items()}
     for pathway, name in wanted:
         queue = queue_of(pathway, name)
-        read = _read(pathways[pathway].capacities[name], queue, record, write, now=now, zone=zone)
+        read = _read(known[pathway, name], queue, record, write, now=now, zone=zone)
         seen[pathway, name] = read_capacity(read, queue, now=now, zone=zone, base=base)
         slots += [each for each in read if each.get("resourceType") == "Slot"]
     return seen, slots

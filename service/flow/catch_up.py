@@ -1,30 +1,42 @@
 """Reads from the record itself what notifications may have missed, and wakes whom it concerns.
 
 Goes by the server's own lastUpdated, never by our clock; a mark moves only when all pages up to it were read. With no
-mark at all (Redis was emptied) everything needed is found again in the record.
+mark at all (Redis was emptied) everything needed is found again in the record. This is all that a site needs whose
+server tells nothing by itself; what was deleted is found too, where the server keeps the history of a type.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from service.domain.vocabulary import RUNNING_PLAN, Reference
+from service.domain.vocabulary import RUNNING_PLAN, PathwayId, Reference
+from service.fhir.record_history import HistoryEntry, RecordHistory
 from service.fhir.references import mapping, reference_to, version_of
-from service.fhir.searches import people_of
+from service.fhir.searches import anchored_searches, people_of
 from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
 from service.fhir.times import parse_time
-from service.ports import FhirRecord, RecordRefused, Resource, Search, Watermarks, WorkIndex
+from service.ports import (
+    FhirRecord,
+    NotInRecord,
+    RecordRefused,
+    Resource,
+    Search,
+    Watermarks,
+    WorkIndex,
+)
 
 log = logging.getLogger(__name__)
 
 MARK = "catch-up"
 """Watermark that exists once the index has been built from the record; its absence means: build it again."""
-OVERLAP = timedelta(seconds=90)
+FAILED = "catch-up-failed"
+"""Watermark: set while the last catch-up could not be ended, so that the next is asked for soon; else empty."""
+OVERLAP = timedelta(minutes=2)
 """Read again before each mark: servers stamp a resource before others can find it, and their nodes' clocks differ."""
 ALWAYS_RECENT = frozenset({"Encounter", "ServiceRequest", "Task"})
 WAKE_AT_ONCE = 500
@@ -42,6 +54,8 @@ class CaughtUp:
     """Whether the index was built from the whole record."""
     refused: tuple[str, ...] = ()
     """Types the server refused to search; their mark stays."""
+    newest: Mapping[str, datetime] = field(default_factory=dict)
+    """When the newest change that was not seen before happened, by type and by the server's clock; none of a rebuild."""
 
 
 def catch_up(
@@ -55,20 +69,31 @@ def catch_up(
     lookback: timedelta,
     base_url: str = "",
     overlap: timedelta = OVERLAP,
+    history: RecordHistory | None = None,
+    pathways: Iterable[PathwayId] = (),
 ) -> CaughtUp:
     """Wake everybody whose resources of `types` changed since the last time.
 
     `begins`: types that can begin an enrolment. Without marks: everybody with a running enrolment, and what of `begins`
     changed within `lookback` before `now`. RecordUnavailable leaves the marks of types not read yet as they were.
+    `history` finds what was deleted of the types that begin `pathways`, and stands in where a search is refused.
     """
-    round_ = _Round(record=record, index=index, watermarks=watermarks, now=now, base_url=base_url)
+    round_ = _Round(
+        record=record,
+        index=index,
+        watermarks=watermarks,
+        now=now,
+        base_url=base_url,
+        history=history,
+        pathways=tuple(pathways),
+    )
     recent = (frozenset(begins) | ALWAYS_RECENT) & frozenset(types)
     rebuild = watermarks.get(MARK) is None
     for kind in sorted(types):
         mark = None if rebuild else _mark(watermarks.get(_name(kind)))
         try:
             if mark is not None:
-                round_.changes(kind, mark, overlap)
+                round_.changes(kind, mark, overlap, told=True, deletions=kind in recent)
             elif rebuild and kind not in recent:
                 round_.start_here(kind, now - lookback)
             else:
@@ -91,6 +116,15 @@ class _Mark:
     seen: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class _Change:
+    """One version that the sweep came across."""
+
+    label: str
+    at: datetime | None
+    people: tuple[Reference, ...]
+
+
 @dataclass(kw_only=True)
 class _Round:
     record: FhirRecord
@@ -98,28 +132,75 @@ class _Round:
     watermarks: Watermarks
     now: datetime
     base_url: str
+    history: RecordHistory | None
+    pathways: tuple[PathwayId, ...]
     read: int = 0
+    newest: dict[str, datetime] = field(default_factory=dict)
     woken: set[Reference] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
 
-    def changes(self, kind: str, mark: _Mark, overlap: timedelta) -> None:
-        """Everything of a type since its mark; the mark then stands at the newest of it."""
+    def changes(
+        self, kind: str, mark: _Mark, overlap: timedelta, *, told: bool = False, deletions: bool = False
+    ) -> None:
+        """Everything of a type since its mark; the mark then stands at the newest of it.
+
+        `told`: the changes are new since the last time, so that somebody may ask who was told of them.
+        """
         newest, seen = mark.at, {}
         waiting: set[Reference] = set()
-        for resource in self.record.search(_since(kind, mark.at, overlap)):
-            changed_at = _last_updated(resource)
-            newest = max(filter(None, (newest, changed_at)), default=None)
-            label = _label(resource)
-            seen[label] = changed_at
-            if label not in mark.seen:
+        for change in self._since(kind, mark, overlap, deletions=deletions):
+            newest = max(filter(None, (newest, change.at)), default=None)
+            seen[change.label] = change.at
+            if change.label not in mark.seen:
                 self.read += 1
-                waiting.update(people_of(resource, self.base_url))
+                waiting.update(change.people)
+                if told and change.at is not None:
+                    self.newest[kind] = max(change.at, self.newest.get(kind, change.at))
             if len(waiting) >= WAKE_AT_ONCE:
                 self.wake(waiting)
                 waiting = set()
         self.wake(waiting)
         kept = sorted(label for label, at in seen.items() if _is_near(at, newest))
         self.remember(kind, newest, kept)
+
+    def _since(self, kind: str, mark: _Mark, overlap: timedelta, *, deletions: bool) -> Iterator[_Change]:
+        try:
+            for resource in self.record.search(_since(kind, mark.at, overlap)):
+                yield _Change(_label(resource), _last_updated(resource), people_of(resource, self.base_url))
+        except RecordRefused as refusal:
+            if self.history is None or mark.at is None:
+                raise
+            log.info("%s is read from its history: the record refused a search (%s)", kind, refusal.status)
+            yield from self._from_history(kind, mark.at - overlap)
+            return
+        if deletions and self.history is not None and mark.at is not None:
+            try:
+                entries = [each for each in self.history.since(kind, mark.at - overlap) if each.deleted]
+            except (RecordRefused, NotInRecord):
+                return  # not every server keeps it; running enrolments are looked at when they are due
+            yield from self._gone(entries)
+
+    def _from_history(self, kind: str, since: datetime) -> Iterator[_Change]:
+        assert self.history is not None
+        latest: dict[Reference, HistoryEntry] = {}
+        try:
+            for entry in self.history.since(kind, since):
+                latest.setdefault(entry.reference, entry)
+        except NotInRecord as absent:
+            raise RecordRefused(str(absent), status=absent.status) from absent
+        for entry in latest.values():
+            if entry.resource is not None and not entry.deleted:
+                label = f"{entry.reference}@{entry.version}"
+                yield _Change(label, entry.changed_at, people_of(entry.resource, self.base_url))
+        yield from self._gone([entry for entry in latest.values() if entry.deleted])
+
+    def _gone(self, entries: list[HistoryEntry]) -> Iterator[_Change]:
+        """Whoever was on a pathway because of what is deleted now: it ends, and that has to be written."""
+        for entry in entries:
+            searches = anchored_searches([entry.reference], self.pathways)
+            plans = [plan for found in self.record.search_all(searches) for plan in found]
+            people = dict.fromkeys(person for plan in plans for person in people_of(plan, self.base_url))
+            yield _Change(f"{entry.reference}@deleted", entry.changed_at, tuple(people))
 
     def start_here(self, kind: str, otherwise: datetime) -> None:
         """Set the mark to the newest resource of a type without reading them all; it begins no enrolment."""
@@ -160,7 +241,11 @@ class _Round:
 
     def counts(self, *, rebuilt: bool) -> CaughtUp:
         return CaughtUp(
-            read=self.read, woken=len(self.woken), rebuilt=rebuilt, refused=tuple(sorted(self.refused))
+            read=self.read,
+            woken=len(self.woken),
+            rebuilt=rebuilt,
+            refused=tuple(sorted(self.refused)),
+            newest=dict(self.newest),
         )
 
 

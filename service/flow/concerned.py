@@ -37,6 +37,7 @@ class Skip(StrEnum):
     DELETED = "the resource is deleted, the notification names no person, and no pathway began with it"
     NOT_FOUND = "the resource is not in the record (yet), or hidden from us"
     ABOUT_NOBODY = "the resource is about no person"
+    CANARY = "it is the canary, which is about nobody and shows that notifications arrive"
 
 
 class Concerned:

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
-from service.domain.evidence import PersonRecord
 from service.domain.intents import Decision
-from service.domain.vocabulary import RUNNING_PLAN, PathwayId
 from service.ports import Write
 
 log = logging.getLogger("service.flow.reconcile")
 """Named after the step that it tells about."""
-
-
-def note_unknown_pathways(record: PersonRecord, pathways: Container[PathwayId]) -> None:
-    """A running enrolment on a pathway that is not here cannot be decided; that must not look like "nothing to do"."""
-    for enrolment in record.enrolments:
-        if enrolment.status in RUNNING_PLAN and enrolment.pathway not in pathways:
-            log.warning(
-                "a running enrolment is on a pathway that is not in the mappings folder; it is left as it is",
-                extra={"enrolment": _digest(enrolment.identifier), "pathway": enrolment.pathway},
-            )
 
 
 def _digest(identifier: str) -> str:

@@ -15,7 +15,8 @@ from hashlib import sha256
 from typing import Protocol
 
 from service.fhir.notification_answers import Answer, Outcome, accepted, refused
-from service.fhir.notification_body import NotificationProblem, depth, is_blank, resource_of
+from service.fhir.notification_body import NotificationProblem, is_blank
+from service.fhir.notification_content import XML_TYPES, carried_resource, depth_of
 from service.fhir.outcome import IssueCode
 from service.ports import InboxUnavailable, RawNotification
 
@@ -23,8 +24,12 @@ METHODS = ("POST", "PUT", "DELETE")
 JSON_TYPES = frozenset(
     {"", "application/fhir+json", "application/json", "application/json+fhir", "text/json", "text/plain"}
 )
+READ_TYPES = JSON_TYPES | XML_TYPES
 KEPT_HEADERS = ("x-medplum-deleted-resource", "x-medplum-interaction")
 """Headers that carry meaning; everything else a sender sets is dropped, secrets first."""
+TRACE = "traceparent"
+"""Kept when it is well-formed (W3C Trace Context 3.2): it holds numbers only. `tracestate` and `baggage` may hold anything."""
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _PATH = re.compile(r"(?:[A-Z][A-Za-z]{1,63}(?:/[A-Za-z0-9\-.]{1,64})?)?\Z")
 
 
@@ -99,10 +104,10 @@ async def receive(request: Delivery, *, watch: Watch | None, inbox: AsyncInbox, 
 
 async def receive_read(request: Delivery, *, watch: Watch, inbox: AsyncInbox, limits: Limits) -> Answer:
     """The second half of `receive`, for a request that `refuse_unread` let pass and whose body has been read since."""
-    refusal = _refuse_read(request, watch, limits)
-    if refusal is not None:
-        return refusal
     try:
+        refusal = _refuse_read(request, watch, limits)
+        if refusal is not None:
+            return refusal
         kind = _kind_of(request.body)
         await inbox.append(_raw(request, watch))
     except NotificationProblem as problem:
@@ -174,10 +179,9 @@ def _refuse_read(request: Delivery, watch: Watch, limits: Limits) -> Answer | No
     if is_blank(request.body):
         return None
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type not in JSON_TYPES:
-        says = XML if "xml" in media_type else WRONG_TYPE
-        return refused(415, Outcome.WRONG_TYPE, IssueCode.NOT_SUPPORTED, says)
-    if depth(request.body) > limits.depth:
+    if media_type not in READ_TYPES:
+        return refused(415, Outcome.WRONG_TYPE, IssueCode.NOT_SUPPORTED, WRONG_TYPE)
+    if depth_of(request.body) > limits.depth:
         return refused(400, Outcome.TOO_DEEP, IssueCode.TOO_COSTLY, TOO_DEEP.format(limits.depth))
     return None
 
@@ -209,8 +213,8 @@ _NOBODY = Watch(name="", token="", secrets=("no subscription has this secret" * 
 
 
 def _kind_of(body: bytes) -> str:
-    """ResourceType of the body, empty when there is none; NotificationProblem when it is not FHIR JSON."""
-    return "" if is_blank(body) else str(resource_of(body).get("resourceType", ""))
+    """ResourceType of the body, empty when there is none; NotificationProblem when it is neither FHIR JSON nor XML."""
+    return "" if is_blank(body) else str(carried_resource(body).get("resourceType", ""))
 
 
 def _raw(request: Delivery, watch: Watch) -> RawNotification:
@@ -220,8 +224,18 @@ def _raw(request: Delivery, watch: Watch) -> RawNotification:
         path=request.path,
         content_type=request.headers.get("content-type", ""),
         body=request.body,
-        headers={name: request.headers[name] for name in KEPT_HEADERS if name in request.headers},
+        headers=_kept(request.headers),
     )
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    return kept | kept_trace(headers.get(TRACE, ""))
+
+
+def kept_trace(trace: str) -> dict[str, str]:
+    """The header to be kept for a trace; none when it is not well-formed."""
+    return {TRACE: trace} if _TRACEPARENT.fullmatch(trace) else {}
 
 
 # --- wording ----------------------------------------------------------------------------------------------------
@@ -230,12 +244,9 @@ NOT_FOUND = "There is no notification endpoint at this address. Read the address
 UNTRUSTED = "This notification does not prove that it comes from the subscribed server. Send the header or signature that the Subscription asks for."
 WRONG_METHOD = "Notifications are sent with POST, PUT or DELETE."
 ENCODED = "Compressed bodies are not accepted here. Send the notification without Content-Encoding."
-XML = (
-    "XML is not accepted here. Ask for JSON: set the Subscription's channel.payload to application/fhir+json."
-)
-WRONG_TYPE = "This media type is not accepted here. Send FHIR JSON as application/fhir+json."
+WRONG_TYPE = "This media type is not accepted here. Send FHIR JSON as application/fhir+json, or FHIR XML as application/fhir+xml."
 TOO_LARGE = "The body is larger than {} MB. Subscribe without payload, or with id-only content: the record is read anyway."
-TOO_DEEP = "The JSON is nested deeper than {} levels. No FHIR resource needs that; it was not stored."
+TOO_DEEP = "The body is nested deeper than {} levels. No FHIR resource needs that; it was not stored."
 TOO_SLOW = "The body did not arrive in time; it was not stored. Send it again."
 FAULT = "Throughline failed on this request; nothing was stored. Send it again, and report it if it stays so."
 UNAVAILABLE = "The notification could not be stored. Keep it and send it again."

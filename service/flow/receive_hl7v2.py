@@ -25,6 +25,7 @@ from service.fhir.messages.content import Sender
 from service.fhir.messages.once import MessageIds, MessageInbox, Receipt
 from service.fhir.messages.raw import raw_hl7v2
 from service.fhir.notification_answers import Outcome
+from service.flow.receive import kept_trace
 from service.ports import InboxUnavailable
 
 UNKNOWN = "unknown"
@@ -76,8 +77,13 @@ def open_frame(body: bytes, senders: Sequence[Sender], now: datetime) -> Opened:
     return opened
 
 
-async def answer_frame(opened: Opened, inbox: MessageInbox, *, now: datetime, zone: tzinfo) -> Answered:
-    """Stored if it may be, then answered; the acknowledgement says "accepted" if and only if it is stored."""
+async def answer_frame(
+    opened: Opened, inbox: MessageInbox, *, now: datetime, zone: tzinfo, trace: str = ""
+) -> Answered:
+    """Stored if it may be, then answered; the acknowledgement says "accepted" if and only if it is stored.
+
+    `trace`: the traceparent that the work on it continues.
+    """
     name = opened.sender.name if opened.sender else UNKNOWN
     if opened.is_answer:
         return Answered(frames=(), sender=name, outcome=Outcome.KNOWN)
@@ -86,7 +92,8 @@ async def answer_frame(opened: Opened, inbox: MessageInbox, *, now: datetime, zo
     if opened.sender and opened.header and (refusal is None or not is_heard):
         try:
             receipt = await inbox.append_once(
-                raw_hl7v2(opened.body, opened.sender), _ids(opened.body, opened.sender, opened.header)
+                raw_hl7v2(opened.body, opened.sender, kept_trace(trace)),
+                _ids(opened.body, opened.sender, opened.header),
             )
             outcome = Outcome.STORED if receipt is Receipt.STORED else Outcome.KNOWN
         except InboxUnavailable:

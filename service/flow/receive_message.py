@@ -20,7 +20,7 @@ from service.fhir.messages.raw import raw_bundle
 from service.fhir.notification_answers import Answer, Outcome, refused
 from service.fhir.notification_body import NotificationProblem, depth, is_blank, resource_of
 from service.fhir.outcome import IssueCode, all_ok, operation_outcome
-from service.flow.receive import Limits, too_large, unavailable
+from service.flow.receive import Limits, kept_trace, too_large, unavailable
 from service.ports import InboxUnavailable
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
@@ -104,10 +104,14 @@ def check(body: bytes, sender: Sender, limits: Limits, now: datetime) -> Checked
     return Checked(body=body, sender=sender, ids=ids)
 
 
-async def store(message: Checked, inbox: MessageInbox, limits: Limits) -> Answer:
-    """200 if and only if it is stored, now or before. Sent again it hears what it heard the first time."""
+async def store(message: Checked, inbox: MessageInbox, limits: Limits, trace: str = "") -> Answer:
+    """200 if and only if it is stored, now or before. Sent again it hears what it heard the first time.
+
+    `trace`: the traceparent that the work on it continues.
+    """
+    raw = raw_bundle(message.body, message.sender, kept_trace(trace))
     try:
-        receipt = await inbox.append_once(raw_bundle(message.body, message.sender), message.ids)
+        receipt = await inbox.append_once(raw, message.ids)
     except InboxUnavailable:
         return unavailable(limits)
     if receipt is Receipt.OTHER_HEADER:

@@ -15,13 +15,14 @@ from service.domain.decide import decide_all
 from service.domain.evidence import PersonRecord
 from service.domain.intents import Decision
 from service.domain.pathway import Pathway
+from service.domain.versions import Versions
 from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.notification_references import lookups
 from service.fhir.read import Catalogue, read_person
 from service.fhir.read.roster import unnamed
 from service.fhir.render import render
 from service.flow.capacity import read_capacities, unread
-from service.flow.decision_log import note_decision, note_unknown_pathways
+from service.flow.decision_log import note_decision
 from service.flow.move import move_work
 from service.flow.person_record import Seen, all_of, by_reference, read_record
 from service.flow.write_back import write_back
@@ -44,6 +45,7 @@ NAMES = 2
 """Most rounds of reading people who are only referred to; a second is needed where the first found one who has left."""
 
 Decide = Callable[[Sequence[Pathway], PersonRecord, datetime], tuple[Decision, ...]]
+WriteAll = Callable[[Sequence[Write]], object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class Practice:
     """How a site wants its people cared for: what the wiring makes of the mappings folder and the settings."""
 
     pathways: Mapping[PathwayId, Pathway]
+    """The current version of each."""
     catalogue: Catalogue
     types: frozenset[str]
     """Resource types that any pathway asks about."""
@@ -59,6 +62,13 @@ class Practice:
     lookback: timedelta = timedelta(days=30)
     """How long before the beginning of the oldest running enrolment the record is read."""
     software_version: str = ""
+    earlier: tuple[Pathway, ...] = ()
+    """Versions that people are still on although another one is current."""
+
+    @property
+    def versions(self) -> list[Pathway]:
+        """Everything that can be decided by; current ones first."""
+        return [*self.pathways.values(), *self.earlier]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +79,12 @@ class Reconciled:
     written: tuple[Written, ...] = ()
     """What stands in the record now of everything written; empty when it already said what should be."""
     decisions: tuple[Decision, ...] = ()
+    seen: PersonRecord | None = field(default=None, repr=False)
     tries: int = 1
     broken: int = 0
     unreadable: tuple[str, ...] = field(default=(), repr=False)
+    not_followed: tuple[str, ...] = ()
+    """`<pathway> <version>` of each running enrolment that none of our files is about; it is left as it is."""
     elsewhere: tuple[Reference, ...] = ()
     """Where this person's care goes on, when their record was merged into another: to be looked at next."""
 
@@ -106,11 +119,14 @@ def reconcile(
             continue
         written += moved.written
         if moved.elsewhere is not None:
-            return Reconciled(next_due_at=None, written=tuple(written), elsewhere=(moved.elsewhere,))
+            return Reconciled(
+                next_due_at=None, written=tuple(written), seen=seen.record, elsewhere=(moved.elsewhere,)
+            )
         if moved.written:
             continue  # read again as it stands now
-        note_unknown_pathways(seen.record, practice.pathways)
-        seen, decisions = _decided(seen, decide, record, practice, now)
+        seen, decisions = _decided(
+            seen, decide, record, practice, now, write=lambda writes: write_back(record, writes)
+        )
         failures: list[RecordFailure] = []
         for decision in decisions:
             try:
@@ -126,24 +142,40 @@ def reconcile(
             next_due_at=min((d.next_due_at for d in decisions if d.next_due_at), default=None),
             written=tuple(written),
             decisions=decisions,
+            seen=seen.record,
             tries=tries,
             broken=seen.record.broken,
             unreadable=seen.record.unreadable,
+            not_followed=_not_followed(seen.record, practice),
         )
     raise RecordUnavailable(
         f"Somebody else wrote to the same enrolment {TRIES} times while it was being decided. It is tried again later."
     )
 
 
+def look(
+    person: Reference,
+    *,
+    record: FhirRecord,
+    practice: Practice,
+    now: datetime,
+    directory: Callable[[], Sequence[Resource]] = lambda: (),
+    decide: Decide = decide_all,
+) -> tuple[Seen, tuple[Decision, ...]]:
+    """What would be decided about one person as of `now`, and from what. Writes nothing."""
+    seen = read_record(person, record, practice, now, directory)
+    return _decided(seen, decide, record, practice, now, write=lambda _: None)
+
+
 # --- deciding
 
 
 def _decided(
-    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime, write: WriteAll
 ) -> tuple[Seen, tuple[Decision, ...]]:
     """What is to be written; whoever could be asked and was only referred to is read first, so that all is by name."""
-    pathways, person = list(practice.pathways.values()), seen.record.person
-    seen, decisions = _with_capacities(seen, decide, record, practice, now)
+    pathways, person = practice.versions, seen.record.person
+    seen, decisions = _with_capacities(seen, decide, record, practice, now, write)
     asked: set[Reference] = set()
     for _ in range(NAMES):
         nameless = unnamed(seen.record.roster) - seen.resources.keys() - asked
@@ -160,10 +192,10 @@ def _decided(
 
 
 def _with_capacities(
-    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime
+    seen: Seen, decide: Decide, record: FhirRecord, practice: Practice, now: datetime, write: WriteAll
 ) -> tuple[Seen, tuple[Decision, ...]]:
     """Reserved places are only read for whoever needs one: deciding says which, and decides again with them."""
-    pathways = list(practice.pathways.values())
+    pathways = practice.versions
     decisions = decide(pathways, seen.record, now)
     wanted = unread(decisions)
     if not wanted:
@@ -171,13 +203,10 @@ def _with_capacities(
     catalogue = practice.catalogue
     capacities, slots = read_capacities(
         wanted,
-        practice.pathways,
+        pathways,
         record,
-        write=lambda writes: write_back(record, writes),
-        now=now,
-        zone=catalogue.zone,
-        base=catalogue.base_url,
-    )
+        write=write, now=now, zone=catalogue.zone, base=catalogue.base_url,
+    )  # fmt: skip
     seen = replace(
         seen,
         record=replace(seen.record, capacities=capacities),
@@ -201,20 +230,27 @@ def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
 def _write(
     decision: Decision, seen: Seen, record: FhirRecord, practice: Practice, now: datetime
 ) -> Sequence[Written]:
-    writes = _rendered(decision, seen, practice, now)
+    writes = rendered(decision, seen, practice, now)
     note_decision(decision, writes)
     return write_back(record, writes).written if writes else ()
 
 
-def _rendered(decision: Decision, seen: Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+def rendered(decision: Decision, seen: Seen, practice: Practice, now: datetime) -> Sequence[Write]:
+    """The resources that a decision wants written; none when it is settled."""
     if decision.is_settled:
         return ()
     return render(
         decision,
-        pathway=practice.pathways[decision.enrolment.pathway],
+        pathway=Versions(practice.versions)[decision.enrolment],
         record=seen.record,
         labels=seen.labels,
         existing=seen.resources,
         recorded_at=now,
         software_version=practice.software_version,
     )
+
+
+def _not_followed(record: PersonRecord, practice: Practice) -> tuple[str, ...]:
+    """That nothing can be decided must not look like "nothing to do"."""
+    missing = Versions(practice.versions).not_here(record.enrolments)
+    return tuple(sorted({f"{e.pathway} {e.pathway_version}".strip() for e in missing}))

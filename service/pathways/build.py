@@ -98,6 +98,7 @@ def build(read: PathwayFile, shared: Shared, compiler: PathCompiler) -> Pathway:
         measures=measures,
         unowned=ladders[UNOWNED],
         steward=read.governance.steward,
+        approved_on=read.governance.approved_on,
         sources=dict(read.governance.sources),
         role_titles={role.id: role.title for role in shared.roles.values()},
     )

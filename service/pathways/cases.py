@@ -6,7 +6,6 @@ Reading only; what a case expects is compared with what happens elsewhere.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,7 +31,7 @@ from service.pathways.case_schema import CaseFile, ExpectPart, StepPart, TaskAct
 from service.pathways.problems import Problem
 from service.pathways.wording import read_grammar
 from service.pathways.yaml_source import LARGEST, Source, read_source
-from service.pathways.yaml_tree import Node
+from service.pathways.yaml_tree import Node, as_json
 from service.ports import Resource
 
 
@@ -190,16 +189,6 @@ def _checked(content: Any, node: Node, source: Source) -> Resource | None:
         return None
     assert isinstance(content, dict)
     return content
-
-
-def as_json(node: Node) -> Any:
-    """Inline FHIR JSON: unquoted true, false and numbers become what JSON has for them; all else stays text."""
-    if isinstance(node.value, dict):
-        return {key: as_json(inside) for key, inside in node.value.items()}
-    if isinstance(node.value, list):
-        return [as_json(inside) for inside in node.value]
-    bare = not node.style and re.fullmatch(r"true|false|-?(0|[1-9]\d{0,15})(\.\d{1,15})?", node.value)
-    return json.loads(node.value) if bare else node.value
 
 
 def _act(part: TaskActPart) -> TaskAct:

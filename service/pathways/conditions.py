@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from service.domain.evidence import Condition, Fact, Situation
+from service.domain.evidence import Asked, Condition, Fact, Situation
 from service.domain.needs import AllOf, AtLeast, InRecord, Need, Needs, NoneOf
 from service.domain.pathway import Start
 from service.domain.vocabulary import FieldId, Reference
@@ -111,9 +111,18 @@ class Conditions:
         if row.happened_at is not None:
             text += f"; which happened at its {row.happened_at}"
         happened_at = self._instant(row.happened_at, row.resource) if row.happened_at else None
-        looks_at = frozenset(each.kind for each in also)
         return Condition(
-            kind=row.resource, text=text, holds=_all(tuple(parts)), happened_at=happened_at, looks_at=looks_at
+            kind=row.resource,
+            text=text,
+            holds=_all(tuple(parts)),
+            happened_at=happened_at,
+            looks_at=frozenset(each.kind for each in also),
+            asked=replace(
+                base.asked,
+                pointed_to_by=row.pointed_to_by or "",
+                happened_at=row.happened_at or "",
+                also=tuple(also),
+            ),
         )
 
     def _instant(self, path: str, kind: str) -> Callable[[Fact], datetime | None]:
@@ -130,7 +139,8 @@ class Conditions:
         pointed = self._pointed(row.pointed_to_by, candidate_kind)
         parts = [pointed, *self._parts(row.resource, row)]
         text = f"{row_text(row.resource, row)}; pointed to by {row.pointed_to_by}"
-        return Condition(kind=row.resource, text=text, holds=_all(tuple(parts)))
+        asked = replace(asked_of(row), pointed_to_by=row.pointed_to_by)
+        return Condition(kind=row.resource, text=text, holds=_all(tuple(parts)), asked=asked)
 
     def condition(
         self, kind: str, row: Row, *, linked_by: str | None = None, at_site: str | None = None
@@ -143,7 +153,8 @@ class Conditions:
             parts.append(self._at_site(at_site, kind))
         parts += self._parts(kind, row)
         text = row_text(kind, row, linked_by=linked_by, at_site=at_site)
-        return Condition(kind=kind, text=text, holds=_all(tuple(parts)))
+        asked = replace(asked_of(row), linked_by=linked_by or "", at_site=at_site or "")
+        return Condition(kind=kind, text=text, holds=_all(tuple(parts)), asked=asked)
 
     def _parts(self, kind: str, row: Row) -> list[Holds]:
         parts = [self._coded(element, name, kind) for element, name in (row.coded or {}).items()]
@@ -264,6 +275,11 @@ def anchor_kinds(starts: list[StartPart]) -> frozenset[str]:
     """Resource types that enrolments of these starts are anchored on, as far as the file says."""
     named = {start.resource for start in starts if start.anchor is None and start.resource is not None}
     return frozenset(named | {row.resource for start in starts for row in record_rows(start.rule)})
+
+
+def asked_of(row: Row) -> Asked:
+    """What a row says in itself, without what it is linked to."""
+    return Asked(when=" ".join((row.when or "").split()), coded=dict(row.coded or {}))
 
 
 _LINKS = {ANCHOR_ITSELF: "linked by self", ANY_OTHER: "another one than began this pathway"}

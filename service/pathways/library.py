@@ -16,11 +16,20 @@ from service.domain.vocabulary import PathwayId, RoleId
 from service.pathways.build import build
 from service.pathways.cases import Case, case_files, check_case_file, read_case
 from service.pathways.checks import check_pathway
-from service.pathways.problems import Problem, Severity, sorted_problems
+from service.pathways.problems import Problem, Severity, errors, sorted_problems
 from service.pathways.schema import PathwayFile
 from service.pathways.site_files import Role, Shared, Site, read_shared
 from service.pathways.value_set_files import read_terminology
 from service.pathways.value_sets import ConceptMaps, ValueSetMatcher
+from service.pathways.versions import (
+    VERSION_PROBLEMS,
+    Published,
+    check_current,
+    check_kept,
+    check_lost,
+    check_unpublished,
+    read_published,
+)
 from service.pathways.wording import read_grammar
 from service.pathways.yaml_source import Source, read_source
 from service.ports import PathCompiler
@@ -33,6 +42,9 @@ class Library:
     """Everything a mappings folder says."""
 
     pathways: Mapping[PathwayId, Pathway] = field(default_factory=dict)
+    """The current version of each."""
+    earlier: Mapping[PathwayId, tuple[Pathway, ...]] = field(default_factory=dict)
+    """Published versions beside the current one, the newest first."""
     roles: Mapping[RoleId, Role] = field(default_factory=dict)
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=dict)
     value_sets: Mapping[str, ValueSetMatcher] = field(default_factory=dict)
@@ -40,19 +52,30 @@ class Library:
     site: Site = field(default_factory=Site)
     problems: tuple[Problem, ...] = ()
 
+    def versions(self, pathway: PathwayId) -> tuple[Pathway, ...]:
+        """Every version of a pathway that can be used, the current one first."""
+        current = self.pathways.get(pathway)
+        return ((current,) if current else ()) + tuple(self.earlier.get(pathway, ()))
+
 
 def load_library(folder: Path, compiler: PathCompiler, *, today: date) -> Library:
     """Reads `folder` (roles, calendars, site, value sets, concept maps, pathways); never raises for what files say."""
     shared, sources = _shared(folder, compiler)
     pathways: dict[PathwayId, Pathway] = {}
+    earlier: dict[PathwayId, tuple[Pathway, ...]] = {}
     for path in pathway_files(folder):
-        source = read_source(path)
-        sources.append(source)
+        source, published = read_source(path), read_published(path.parent)
+        check_current(source, published)
+        sources += [source, published.source]
         pathway = read_pathway(source, path.parent.name, shared, compiler, today)
         if pathway is not None:
             pathways[pathway.id] = pathway
+        kept, read = _kept_versions(published, pathway, shared, compiler)
+        earlier[PathwayId(path.parent.name)] = kept
+        sources += read
     return Library(
         pathways=pathways,
+        earlier={name: versions for name, versions in earlier.items() if versions},
         roles=shared.roles,
         calendars=shared.calendars,
         value_sets=shared.terminology.matchers,
@@ -90,6 +113,33 @@ def read_pathway(
     return build(read, shared, compiler)
 
 
+def _kept_versions(
+    published: Published, current: Pathway | None, shared: Shared, compiler: PathCompiler
+) -> tuple[tuple[Pathway, ...], list[Source]]:
+    """The published versions but the current one, the newest first; and the files read, with their errors."""
+    check_lost(published, current.version if current is not None else None)
+    versions: list[Pathway] = []
+    sources: list[Source] = []
+    for file in published.files:
+        source = read_source(file)
+        check_kept(source, file.stem, published)
+        sources.append(source)
+        if current is not None and file.stem == current.version:
+            continue  # the same text, read already
+        pathway = read_pathway(source, published.folder.parent.name, shared, compiler, date.min)
+        source.problems = [_for_a_published_file(problem) for problem in errors(source.problems)]
+        if pathway is not None:
+            versions.append(replace(pathway, current=False))
+    return tuple(reversed(versions)), sources
+
+
+def _for_a_published_file(problem: Problem) -> Problem:
+    """What a published version refers to may have gone; the file itself is not to be changed."""
+    if problem.code in VERSION_PROBLEMS:
+        return problem
+    return replace(problem, help="this version is published: bring back what it refers to, as it was")
+
+
 def check_folder(folder: Path, compiler: PathCompiler, *, today: date) -> tuple[Problem, ...]:
     """All problems of all files of a mappings folder, worked cases included, by file and place."""
     library = load_library(folder, compiler, today=today)
@@ -99,6 +149,17 @@ def check_folder(folder: Path, compiler: PathCompiler, *, today: date) -> tuple[
         for case in case_files(path.parent):
             found += check_case_file(case, pathway)
     return sorted_problems(found)
+
+
+def check_all_published(folder: Path, library: Library) -> list[Problem]:
+    """A warning for each pathway whose people begin on a version of which no copy is kept."""
+    found: list[Problem] = []
+    for pathway in library.pathways.values():
+        path = folder / "pathways" / pathway.id / PATHWAY_FILE
+        source = read_source(path)
+        check_unpublished(source, read_published(path.parent), pathway.status)
+        found += source.problems
+    return found
 
 
 def check_file(file: Path, compiler: PathCompiler, *, today: date) -> tuple[Problem, ...]:

@@ -26,7 +26,7 @@ ESCAPES = (('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("`", "'"), ("|", "/")
 
 def stage_picture(pathway: Pathway) -> Iterator[str]:
     """Lines of a Mermaid flowchart, without the fence."""
-    names = _Names(pathway)
+    names = Ways(pathway)
     yield "flowchart TD"
     for number, stage in enumerate(pathway.stages):
         opening, closing = ("([", "])") if stage.final else ("[", "]")
@@ -40,18 +40,22 @@ def stage_picture(pathway: Pathway) -> Iterator[str]:
         yield f'  g{number}{{{{"{_safe(gate.title)}"}}}} -.- s{names.numbers[gate.before]}'
 
 
-class _Names:
+class Ways:
     """Numbers and titles of everything an arrow may come from."""
 
     def __init__(self, pathway: Pathway) -> None:
         self.numbers = {stage.id: number for number, stage in enumerate(pathway.stages)}
+        self.ends = {number for number, stage in enumerate(pathway.stages) if stage.final}
         self.homes = {task.id: n for n, stage in enumerate(pathway.stages) for task in stage.tasks}
         self.tasks = {task.id: task.title for stage in pathway.stages for task in stage.tasks}
         self.places = {c.id: c.title for c in pathway.capacities.values()}
         self.fields = {one.id: one.title for one in pathway.required}
 
     def way(self, need: Need, number: int) -> tuple[int, str]:
-        """(stage, label) an arrow begins with; what the record alone decides is drawn from the stage before."""
+        """(stage, label) an arrow begins with; what the record alone decides is drawn from the stage before.
+
+        Nobody goes on from an end: then from the last stage before it that is none.
+        """
         match need:
             case OnTask():
                 return self.homes[need.task], f"{self.tasks[need.task]}: {need.state.value}"
@@ -61,11 +65,14 @@ class _Names:
                 return self.numbers[need.stage], "entered"
             case OnField():
                 said = f": {' or '.join(need.says)}" if need.says else ""
-                return number - 1, f"{self.fields[need.field]}{said}"
+                return self._before(number), f"{self.fields[need.field]}{said}"
             case AllOf() | AtLeast() | NoneOf():
                 return self._combined(need, number)
             case _:
-                return number - 1, self._of_the_record(need)
+                return self._before(number), self._of_the_record(need)
+
+    def _before(self, number: int) -> int:
+        return next((n for n in range(number - 1, -1, -1) if n not in self.ends), 0)
 
     def _of_the_record(self, need: Need) -> str:
         match need:

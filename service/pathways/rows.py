@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from service.domain.needs import EnrolmentState, EscalationState, PlaceState, TaskState
 from service.pathways.scalars import Count, Duration, OneOf, Slug, Text, refuse
+from service.pathways.spelling import did_you_mean
 
 
 def kebab(name: str) -> str:
@@ -108,6 +118,12 @@ ALL_FIELDS = "all"
 
 def all_or_names(value: Any) -> Any:
     """`all` on its own is the list of nothing but that word."""
+    if isinstance(value, str) and value != ALL_FIELDS:
+        raise refuse(
+            "wrong-shape",
+            f"'complete' must be a list of required fields, or {ALL_FIELDS}",
+            did_you_mean(value, [ALL_FIELDS]) or f"write [{value}]" if value.strip() else "",
+        )
     return [value] if value == ALL_FIELDS else value
 
 
@@ -143,7 +159,14 @@ class CompleteRow(Part):
     """`complete: all` is every required field, those where-available excepted."""
 
     noun: ClassVar[str] = "a row about fields that are recorded"
-    complete: Annotated[list[Slug], Field(min_length=1), BeforeValidator(all_or_names)]
+    complete: Annotated[
+        list[Slug],
+        Field(min_length=1),
+        BeforeValidator(all_or_names),
+        WithJsonSchema(
+            {"anyOf": [{"const": ALL_FIELDS}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+        ),
+    ]
 
 
 class SlotRow(Part):

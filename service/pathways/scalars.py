@@ -19,6 +19,7 @@ from service.pathways.spelling import did_you_mean, listed
 
 SLUG = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 REFERENCE = r"[A-Z][A-Za-z]{1,63}/(?!\.{1,2}$)[A-Za-z0-9.\-]{1,64}"
+VERSION = r"\d{4}\.\d{1,4}\.\d{1,4}"
 MOST = 9999
 LONGEST_TEXT = 2000
 UNITS = {unit.value: unit for unit in Unit} | {unit.value.removesuffix("s"): unit for unit in Unit}
@@ -126,7 +127,7 @@ def read_amount(value: Any) -> int:
 def read_version(value: Any) -> str:
     """Policy year . behaviour . wording."""
     text = a_text(value)
-    if re.fullmatch(r"\d{4}\.\d{1,4}\.\d{1,4}", text) is None:
+    if re.fullmatch(VERSION, text) is None:
         raise refuse("bad-version", f"{shown(text)} is not a version",
                      "write policy year . behaviour . wording, such as 2026.1.0")  # fmt: skip
     return text
@@ -168,10 +169,11 @@ def read_opening(value: Any) -> tuple[time, time]:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotation of a text that is one of a few words; `noun` completes "'x' is not ..."."""
+    """Annotation of a text that is one of a few words; `noun` completes "'x' is not ..."; `hint` follows the words."""
 
     noun: str
     words: tuple[str, ...]
+    hint: str = ""
 
     def __get_pydantic_core_schema__(self, _kind: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._read)
@@ -184,7 +186,7 @@ class OneOf:
     def _read(self, value: Any) -> str:
         text = a_text(value)
         if text not in self.words:
-            help_text = did_you_mean(text, self.words) or f"write {listed(self.words)}"
+            help_text = did_you_mean(text, self.words) or f"write {listed(self.words)}{self.hint}"
             raise refuse("bad-choice", f"{shown(text)} is not {self.noun}", help_text)
         return text
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from service.domain.pathway import IfUnmet, Once
 from service.domain.vocabulary import Priority
 from service.pathways.rows import AlsoRow, Coded, Part, Rows, UnlessRow
 from service.pathways.scalars import Amount, Count, Day, Duration, OneOf, Slug, Text, Version, YesNo, refuse
 
+SENDER = "sender"
+"""Whom `asks` can name; its title stands in roles.yaml."""
 ASSURANCE = ("weekly", "monthly")
 PRIORITIES = tuple(p.value for p in Priority)
 PriorityWord = Annotated[str, OneOf("a priority", PRIORITIES)]
@@ -43,7 +45,11 @@ class StartPart(Part):
     @model_validator(mode="after")
     def says_something(self) -> StartPart:
         if (self.resource is None) == (self.rule is None):
-            raise refuse("resource-or-rule", "a start needs one of resource and rule, not both or neither")
+            raise refuse(
+                "resource-or-rule",
+                "a start needs one of resource and rule, not both or neither",
+                "'resource: ...' looks at one resource, 'rule: [...]' at several together",
+            )
         if self.rule is not None:
             return self._alone()
         if self.when is None and self.coded is None:
@@ -117,8 +123,18 @@ class SeriesPart(Part):
     until: Rows | None = None
 
 
+def _steps(value: Any) -> Any:
+    if isinstance(value, str):
+        raise refuse(
+            "wrong-shape",
+            "'series' must be a list of lengths of time, or a mapping with 'every'",
+            "write [7 days, 14 days], or {every: 7 days, until: [...]}",
+        )
+    return value
+
+
 Series = Annotated[
-    Annotated[Annotated[list[Duration], Field(min_length=1)], Tag("series:steps")]
+    Annotated[Annotated[list[Duration], Field(min_length=1), BeforeValidator(_steps)], Tag("series:steps")]
     | Annotated[SeriesPart, Tag("series:every")],
     Discriminator(lambda value: "series:every" if isinstance(value, dict) else "series:steps"),
 ]
@@ -171,7 +187,7 @@ class TaskPart(Part):
     title: Text
     ask: Text
     owner: RoleOrLevels | None = None
-    asks: Annotated[str, OneOf("somebody who can be asked so", ("sender",))] | None = None
+    asks: Annotated[str, OneOf("known for asks", (SENDER,), "; a role is named under 'owner'")] | None = None
     accept_within: DueIn
     due_in: DueIn
     clock: Annotated[str, OneOf("a clock", ("start", "stage", "opened"))] = "start"
@@ -194,7 +210,7 @@ class TaskPart(Part):
             raise refuse(
                 "owner-or-asks",
                 "a task needs one of owner and asks, not both or neither",
-                "name a role: 'owner: ...'",
+                "'owner: ...' names a role, 'asks: sender' whoever sent the request",
             )
         return self
 

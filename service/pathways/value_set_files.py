@@ -13,7 +13,8 @@ from pathlib import Path
 from service.pathways.problems import Severity
 from service.pathways.value_sets import Code, Composition, ConceptMaps, Selection, ValueSetMatcher
 from service.pathways.yaml_source import Source, read_source
-from service.pathways.yaml_tree import Node
+from service.pathways.yaml_tree import Node, as_json
+from service.ports import Resource
 
 # The target means the same or is broader, so membership of the target holds for the site's code (R4 and R5 words).
 SAFE = frozenset({"equal", "equivalent", "wider", "subsumes", "source-is-narrower-than-target"})
@@ -55,6 +56,12 @@ def read_terminology(folder: Path) -> Terminology:
                 composition=composition, by_url=by_url, maps=found.maps,
             )  # fmt: skip
     return found
+
+
+def value_set_resources(folder: Path) -> dict[str, Resource]:
+    """Every ValueSet of `folder`/valuesets as FHIR has it, by its id; files that are broken are left out."""
+    sources = (read_source(path) for path in definition_files(folder / "valuesets"))
+    return {Path(each.file).stem: as_json(each.root) for each in sources if each.root and not each.broken}
 
 
 def definition_files(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from service.pathways.rows import ROWS, Part
 from service.pathways.spelling import listed, nearest, suggest
@@ -23,7 +23,7 @@ WANTED = {
     "dict_type": "a mapping of 'key: value'",
     "model_type": "a mapping of 'key: value'",
     "model_attributes_type": "a mapping of 'key: value'",
-    "list_type": "a list of rows that each begin with '- '",
+    "list_type": "a list: [one, another], or rows that each begin with '- '",
 }
 
 
@@ -36,6 +36,8 @@ def read_grammar(source: Source, grammar: type[Grammar]) -> Grammar | None:
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             _report(source, source.root, grammar, detail)
+        if not source.broken:  # each misfit counted as told under another name, and none was
+            source.report((1, 1), "wrong-shape", "this file cannot be read as it is written")
         return None
     except RecursionError:
         source.report((1, 1), "too-large", "this file is nested too deeply")
@@ -52,7 +54,7 @@ def _report(source: Source, root: Node, grammar: type[Part], detail: Any) -> Non
     elif kind == "extra_forbidden":
         _report_unknown(source, root, grammar, loc)
     elif kind == "authors-words":
-        if _is_told_already(node, ALTERNATIVES.get(context["code"], ())):
+        if _is_told_already(node, part_at(grammar, loc), ALTERNATIVES.get(context["code"], ())):
             return
         place = node.head if loc and loc[-1] == "[key]" else node.place
         source.report(place, context["code"], context["message"], context["help"])
@@ -68,19 +70,21 @@ def _report(source: Source, root: Node, grammar: type[Part], detail: Any) -> Non
         source.report(node.head, "wrong-shape", f"{_name(loc)} cannot be read as it is written")
 
 
-def _is_told_already(node: Node, wanted: tuple[str, ...]) -> bool:
+def _is_told_already(node: Node, part: type[BaseModel] | None, wanted: tuple[str, ...]) -> bool:
     """One of these keys stands there without a value, or misspelt: that has been reported under its own name."""
-    keys = [key for key, _ in node.entries()]
-    others = [key for key in keys if key not in wanted]
-    return any(key in node.emptied or any(nearest(each, [key]) for each in others) for key in wanted)
+    misspelt = [key for key, _ in node.entries() if key not in _keys(part)]
+    return any(key in node.emptied or any(nearest(each, [key]) for each in misspelt) for key in wanted)
+
+
+def _keys(part: type[BaseModel] | None) -> list[str]:
+    return [f.alias or name for name, f in part.model_fields.items()] if part else []
 
 
 def _report_missing(source: Source, root: Node, grammar: type[Part], loc: Path) -> None:
     parent = _node_at(root, loc[:-1])
     if loc[-1] in parent.emptied:
         return  # reported where it stands without a value
-    part = part_at(grammar, loc[:-1])
-    keys = {f.alias or name for name, f in part.model_fields.items()} if part else set()
+    keys = _keys(part_at(grammar, loc[:-1]))
     if any(nearest(key, keys) == loc[-1] for key, _ in parent.entries() if key not in keys):
         return  # misspelt, and told so there
     noun = _noun(grammar, loc[:-1])
@@ -89,14 +93,12 @@ def _report_missing(source: Source, root: Node, grammar: type[Part], loc: Path) 
 
 def _report_unknown(source: Source, root: Node, grammar: type[Part], loc: Path) -> None:
     node = _node_at(root, loc)
-    part = part_at(grammar, loc[:-1])
-    keys = [f.alias or name for name, f in part.model_fields.items()] if part else []
     source.report(node.head, "unknown-key", f"'{_short(loc[-1])}' is not a key of {_noun(grammar, loc[:-1])}",
-                  suggest(str(loc[-1]), keys, "keys"))  # fmt: skip
+                  suggest(str(loc[-1]), _keys(part_at(grammar, loc[:-1])), "keys"))  # fmt: skip
 
 
 def _report_row(source: Source, node: Node) -> None:
-    kinds = listed(ROWS)
+    kinds = listed(ROWS, limit=len(ROWS))
     if isinstance(node.value, dict):
         first = next(iter(node.value), "")
         source.report(
@@ -154,9 +156,13 @@ def _inside(annotation: Any, step: str | int) -> Any:
 
 
 def _tagged(annotation: Any, tag: str) -> Any:
-    kind, _, key = tag.partition(":")
-    wanted = ROWS.get(key) if kind == "row" else None
-    return wanted or next(iter(_models(annotation)), None)
+    """What a member of a union reads, by the tag that it carries; rows may hold rows, so they are found by name."""
+    if tag.startswith("row:"):
+        return ROWS.get(tag.removeprefix("row:"))
+    arguments = get_args(annotation)
+    if Tag(tag) in arguments:
+        return arguments[0]
+    return next((found for inside in arguments if (found := _tagged(inside, tag)) is not None), None)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

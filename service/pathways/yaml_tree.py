@@ -6,8 +6,11 @@ become problems.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 Place = tuple[int, int]
 """Line and column, counted from 1."""
@@ -78,6 +81,16 @@ def plain(node: Node) -> Plain:
     if isinstance(node.value, list):
         return [plain(inside) for inside in node.value]
     return node.value
+
+
+def as_json(node: Node) -> Any:
+    """FHIR JSON: unquoted true, false and numbers become what JSON has for them; all else stays text."""
+    if isinstance(node.value, dict):
+        return {key: as_json(inside) for key, inside in node.value.items()}
+    if isinstance(node.value, list):
+        return [as_json(inside) for inside in node.value]
+    bare = not node.style and re.fullmatch(r"true|false|-?(0|[1-9]\d{0,15})(\.\d{1,15})?", node.value)
+    return json.loads(node.value) if bare else node.value
 
 
 def place_in_text(node: Node, offset: int) -> Place:

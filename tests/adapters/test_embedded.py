@@ -62,6 +62,24 @@ def test_a_taken_port_is_said_so_and_the_other_server_is_left_alone(tmp_path):
         assert client(one).ping()
 
 
+def test_an_interrupted_start_leaves_no_process_behind(tmp_path):
+    """Whoever was interrupted while they waited for a server was never given one that they could stop."""
+    seen: list[int] = []
+
+    class Interrupted(EmbeddedRedis):
+        def _is_ours(self, port):
+            assert self.pid is not None
+            seen.append(self.pid)
+            raise KeyboardInterrupt
+
+    server = Interrupted(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+    assert server.pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(seen[0], 0)
+
+
 def test_a_port_is_not_known_before_the_start(tmp_path):
     with pytest.raises(EmbeddedServerFailed, match="call start"):
         _ = EmbeddedRedis(tmp_path).port

@@ -239,7 +239,7 @@ def test_a_condition_is_escaped_as_fhir_wants_it():
         (
             outcome(401, {"code": "login"}),
             RecordRefused,
-            "GET Task: the FHIR server does not let us (401, login). Check THROUGHLINE_FHIR_AUTH_TOKEN and the scopes granted.",
+            "GET Task: the FHIR server does not let us (401, login). Check the THROUGHLINE_FHIR_AUTH_… settings and the scopes granted.",
         ),
         (
             outcome(422, LEAK, {"code": "Ana is at home", "expression": ["Task.note.where(text = 'Ana')"]}),
@@ -605,3 +605,42 @@ def test_numbers_that_are_no_floats_survive_a_search():
     (found,) = Script(httpx.Response(200, content=body)).record().search(TASKS)
     assert found["x"] == Decimal("1.10")
     assert str(found["x"]) == "1.10"
+
+
+# --- history
+
+
+def a_page(*numbers, link=None):
+    entries = [
+        {"resource": {"resourceType": "Task", "id": "1", "meta": {"versionId": str(n)}}} for n in numbers
+    ]
+    links = [{"relation": "next", "url": link}] if link else []
+    return httpx.Response(
+        200, json={"resourceType": "Bundle", "type": "history", "entry": entries, "link": links}
+    )
+
+
+def test_a_history_is_read_page_by_page_on_this_server_alone():
+    script = Script(a_page(3, 2, link="https://elsewhere.example/fhir/Task/1/_history?page=2"), a_page(1))
+    record = HttpFhirRecord(script.client(), Capabilities())
+    pages = list(record.history(Reference("Task/1")))
+
+    assert [e["resource"]["meta"]["versionId"] for page in pages for e in page["entry"]] == ["3", "2", "1"]
+    assert [str(request.url) for request in script.asked] == [
+        f"{BASE}/Task/1/_history?_count=200", f"{BASE}/Task/1/_history?page=2",
+    ]  # fmt: skip
+
+
+def test_history_pages_that_never_end_are_refused():
+    script = Script(a_page(1, link=f"{BASE}/Task/1/_history?page=2"))
+    with pytest.raises(RecordRefused, match="GET Task _history: the FHIR server's pages never end"):
+        list(HttpFhirRecord(script.client(), Capabilities()).history(Reference("Task/1")))
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"), [(404, NotInRecord), (501, RecordRefused), (405, RecordRefused)]
+)
+def test_a_server_without_history_says_so(status, failure):
+    script = Script(httpx.Response(status))
+    with pytest.raises(failure):
+        list(HttpFhirRecord(script.client(), Capabilities()).history(Reference("Task/1")))

@@ -8,10 +8,11 @@ import pytest
 from service.adapters.fhir.pacing import Pace
 from service.adapters.fhir.retry import Backoff, asked_to_wait
 from service.ports import RecordUnavailable
+from tests.processes import PATIENCE
 
 
 def collide(pace):
-    with pace.slot(1.0) as slot:
+    with pace.slot(PATIENCE) as slot:
         slot.contended()
 
 
@@ -29,8 +30,8 @@ def test_writers_that_collide_with_each_other_halve_once():
     together = Barrier(8)
 
     def write(_):
-        with pace.slot(5.0) as slot:
-            together.wait(5.0)
+        with pace.slot(PATIENCE) as slot:
+            together.wait(PATIENCE)
             slot.contended()
 
     with ThreadPoolExecutor(8) as pool:
@@ -43,11 +44,11 @@ def test_success_raises_the_limit_slowly_and_not_beyond_its_bound():
     pace = Pace(start=1, most=3)
     needed = 0
     while pace.numbers().limit < 2:
-        with pace.slot(1.0):
+        with pace.slot(PATIENCE):
             needed += 1
     assert 3 <= needed <= 8
     for _ in range(200):
-        with pace.slot(1.0):
+        with pace.slot(PATIENCE):
             pass
     assert pace.numbers().limit == 3
 
@@ -57,15 +58,15 @@ def test_never_more_writers_than_the_limit():
     inside, full, go = [], Event(), Event()
 
     def write(_):
-        with pace.slot(5.0):
+        with pace.slot(PATIENCE):
             inside.append(pace.numbers().in_flight)
             if len(inside) == 2:
                 full.set()
-            go.wait(5.0)
+            go.wait(PATIENCE)
 
     with ThreadPoolExecutor(6) as pool:
         writing = [pool.submit(write, n) for n in range(6)]
-        assert full.wait(5.0)
+        assert full.wait(PATIENCE)
         assert len(inside) == 2
         go.set()
         for each in writing:
@@ -75,7 +76,7 @@ def test_never_more_writers_than_the_limit():
 
 def test_no_turn_in_time_is_unavailable_and_gives_nothing_back():
     pace = Pace(start=1, most=1)
-    with pace.slot(1.0), pytest.raises(RecordUnavailable, match="No turn to write"), pace.slot(0.0):
+    with pace.slot(PATIENCE), pytest.raises(RecordUnavailable, match="No turn to write"), pace.slot(0.0):
         pass
     assert pace.numbers().in_flight == 0
 

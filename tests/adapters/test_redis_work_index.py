@@ -112,6 +112,17 @@ def test_wake_ups_before_the_start_of_work_are_merged_and_those_after_it_are_kep
     assert claimed(either) == {ANA}
 
 
+def test_whoever_begins_is_told_since_when_the_person_was_due_and_at_another_try_nothing(either):
+    either.wake([ANA], HOUSE_NOW - MINUTE)
+    [claim] = either.claim(HOUSE_NOW, 10)
+    begun = either.begin(claim)
+    assert begun is not None
+    assert begun.due_at == HOUSE_NOW - MINUTE
+    again = either.begin(begun)
+    assert again is not None
+    assert again.due_at is None
+
+
 def test_a_finished_person_comes_back_at_the_next_due_time(either):
     either.wake([ANA], HOUSE_NOW)
     [claim] = either.claim(HOUSE_NOW, 10)

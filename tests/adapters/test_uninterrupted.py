@@ -9,6 +9,8 @@ import pytest
 
 from service.adapters.uninterrupted import uninterrupted
 
+pytestmark = pytest.mark.usefixtures("interrupts_arrive")
+
 
 def test_an_interrupt_waits_until_the_end_of_the_block():
     done = []

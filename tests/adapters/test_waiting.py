@@ -7,6 +7,7 @@ from threading import Event
 import pytest
 
 from service.adapters.waiting import repeated, wait_until
+from tests.processes import PATIENCE
 
 
 def test_what_is_repeated_is_done_at_once_and_again_until_the_end():
@@ -19,7 +20,7 @@ def test_what_is_repeated_is_done_at_once_and_again_until_the_end():
 
     with repeated(say, every=0.01):
         assert said
-        assert twice.wait(5)
+        assert twice.wait(PATIENCE)
     after = len(said)
 
     assert len(said) == after

@@ -91,10 +91,18 @@ def test_measures_are_told_as_a_table_and_as_json_with_the_enrolments_behind(sit
     shown = site.run("measures", "--pathway", "post-discharge-coordination")
     assert (shown.exit_code, "Reached within 72 hours of the discharge" in shown.stdout) == (0, True)
     counted = site.json("measures")
-    assert set(counted) == {"crisis-to-outpatient", "post-discharge-coordination"}
+    assert {"crisis-to-outpatient", "post-discharge-coordination"} <= set(counted)
+    assert len(counted) == 15
     assert all(
         {"measure", "numerator", "denominator", "rate"} <= set(m) for ms in counted.values() for m in ms
     )
+
+
+def test_measures_of_one_rhythm_are_what_the_service_looks_at_together(site):
+    weekly = site.json("measures", "--assurance", "weekly")
+    assert weekly["step-up"][0]["measure"] == "waited-past-limit"
+    assert all(m["assurance"] == "weekly" for measures in weekly.values() for m in measures)
+    assert "single-front-door" not in weekly, "it is looked at monthly"
 
 
 def test_parked_work_is_listed_and_each_letter_goes_back_to_where_it_came_from(site):

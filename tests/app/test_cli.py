@@ -15,13 +15,19 @@ from typer.testing import CliRunner
 
 from service.app.cli import EXITS, make_cli
 from service.app.exits import MEANING, Exit
+from service.domain.vocabulary import PathwayId
+from tests.app.pasts import folder_with
 
 NOWHERE = "http://127.0.0.1:1/fhir"
+KNOWN = ", ".join(
+    sorted(path.name for path in (Path(__file__).parents[2] / "mappings" / "pathways").iterdir())
+)
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "mllp", "worker", "scheduler", "demo", "doctor", "reconcile", "measures", "senders", "pathways list", "pathways check",
-    "pathways describe", "pathways simulate", "subscriptions plan", "subscriptions apply", "subscriptions status",
-    "dead-letters list", "dead-letters retry",
+    "up", "web", "mllp", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "senders", "replay",
+    "pathways list", "pathways check", "pathways describe", "pathways export", "pathways publish", "pathways simulate",
+    "subscriptions plan", "subscriptions apply", "subscriptions status", "subscriptions topics",
+    "dead-letters list", "dead-letters retry", "keys new", "keys show",
 )  # fmt: skip
 
 
@@ -101,8 +107,8 @@ def test_the_version_is_one_line():
 
 
 GOLDEN = [
-    (("up",), Exit.SETTINGS, "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR R4 server, e.g. https://fhir.example.org/r4."),
-    (("up", "--fhir", "ftp://x"), Exit.SETTINGS, "--fhir cannot be 'ftp://x': set it to the base address of a FHIR R4 server, e.g. https://fhir.example.org/r4."),
+    (("up",), Exit.SETTINGS, "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR server, e.g. https://fhir.example.org/r4."),
+    (("up", "--fhir", "ftp://x"), Exit.SETTINGS, "--fhir cannot be 'ftp://x': set it to the base address of a FHIR server, e.g. https://fhir.example.org/r4."),
     (("up", "--fhir", NOWHERE, "--port", "99999"), Exit.SETTINGS, "--port cannot be '99999': set it to a port number, e.g. 8080."),
     (("dead-letters", "list", "--redis", "redis://:hidden@"), Exit.SETTINGS, "--redis has a value that cannot be used: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
     (("dead-letters", "list"), Exit.SETTINGS, "THROUGHLINE_REDIS_URL is missing: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
@@ -112,8 +118,12 @@ GOLDEN = [
     (("reconcile",), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
     (("reconcile", "--person", "Patient/1", "--all"), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
     (("reconcile", "--person", "Ada", "--fhir", NOWHERE), Exit.NOT_FOUND, "a person is named by type and id, as in Patient/123, not 'Ada'"),
-    (("measures", "--pathway", "nope", "--fhir", NOWHERE), Exit.NOT_FOUND, "there is no pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
-    (("pathways", "describe", "nope"), Exit.NOT_FOUND, "there is no usable pathway 'nope'; there are: crisis-to-outpatient, post-discharge-coordination"),
+    (("replay",), Exit.USAGE, "name a person with --person Patient/ID, or a file with --bundle FILE"),
+    (("replay", "--person", "Ada", "--fhir", NOWHERE), Exit.NOT_FOUND, "a person is named by type and id, as in Patient/123, not 'Ada'"),
+    (("replay", "--bundle", "/nowhere/at-all.json"), Exit.NOT_FOUND, "/nowhere/at-all.json cannot be opened (No such file or directory)"),
+    (("replay", "--bundle", "x.json", "--at", "tomorrow"), Exit.USAGE, "--at 'tomorrow' is not a day or an instant: write 2026-03-09 or 2026-03-09T12:00:00-07:00"),
+    (("measures", "--pathway", "nope", "--fhir", NOWHERE), Exit.NOT_FOUND, f"there is no pathway 'nope'; there are: {KNOWN}"),
+    (("pathways", "describe", "nope"), Exit.NOT_FOUND, f"there is no usable pathway 'nope'; there are: {KNOWN}"),
     (("pathways", "list", "--mappings", "/nowhere"), Exit.NOT_FOUND, "there is no mappings folder at /nowhere: name one with --mappings"),
 ]  # fmt: skip
 
@@ -123,7 +133,9 @@ def test_the_list_of_pathways_is_a_table_for_people_and_json_for_programs():
     assert table.exit_code == Exit.OK
     rows = json.loads(throughline("pathways", "list", "--json").stdout)
     shown = {line.split()[0]: " ".join(line.split()) for line in table.stdout.splitlines()[1:]}
-    assert shown == {row["id"]: " ".join(str(value) for value in row.values()) for row in rows}
+    said = [[str(value) for name, value in row.items() if name != "earlier"] for row in rows]
+    assert shown == {row[0]: " ".join(row) for row in said}
+    assert {tuple(row["earlier"]) for row in rows} == {()}
 
 
 @pytest.mark.parametrize(("arguments", "status", "sentence"), GOLDEN, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")  # fmt: skip
@@ -179,6 +191,79 @@ def test_a_pathway_is_described_into_a_file(tmp_path):
     assert refused.stderr.endswith("such.md cannot be written (No such file or directory)\n")
 
 
+def test_versions_are_published_one_by_one_or_all_at_once_and_listed(tmp_path):
+    mappings = folder_with(PathwayId("post-discharge-coordination"), tmp_path / "mappings")
+    neither = throughline("pathways", "publish", "--mappings", mappings)
+    assert (neither.exit_code, neither.stderr) == (
+        Exit.USAGE,
+        "throughline: name one pathway, or say --all\n",
+    )
+    kept = mappings / "pathways" / "post-discharge-coordination" / "versions"
+    [done] = json.loads(throughline("pathways", "publish", "--all", "--mappings", mappings, "--json").stdout)
+    assert (done["pathway"], done["is_new"], done["file"]) == (
+        "post-discharge-coordination",
+        True,
+        str(kept / f"{done['version']}.yaml"),
+    )
+    again = throughline("pathways", "publish", "post-discharge-coordination", "--mappings", mappings)
+    assert (
+        again.stderr
+        == f"Version {done['version']} of post-discharge-coordination was published before and has not changed since.\n"
+    )
+    file = kept.parent / "pathway.yaml"
+    file.write_text(
+        file.read_text("utf-8").replace(f"version: {done['version']}", "version: 2099.1.0"), "utf-8"
+    )
+    [row] = json.loads(throughline("pathways", "list", "--mappings", mappings, "--json").stdout)
+    assert (row["version"], row["earlier"]) == ("2099.1.0", [done["version"]])
+    assert done["version"] in throughline("pathways", "list", "--mappings", mappings).stdout
+    described = throughline(
+        "pathways",
+        "describe",
+        "post-discharge-coordination",
+        "--version",
+        done["version"],
+        "--mappings",
+        mappings,
+    )
+    assert f"`post-discharge-coordination` version {done['version']}, active" in described.stdout
+
+
+def test_a_draft_is_not_published_and_a_changed_version_stops_the_start(tmp_path):
+    mappings = folder_with(PathwayId("post-discharge-coordination"), tmp_path / "mappings")
+    file = mappings / "pathways" / "post-discharge-coordination" / "pathway.yaml"
+    sound = file.read_text("utf-8")
+    file.write_text(sound.replace("status: active", "status: draft"), "utf-8")
+    draft = throughline("pathways", "publish", "post-discharge-coordination", "--mappings", mappings)
+    assert (draft.exit_code, "post-discharge-coordination is a draft" in draft.stderr) == (
+        Exit.NOT_AS_IT_SHOULD_BE,
+        True,
+    )
+    file.write_text(sound, "utf-8")
+    throughline("pathways", "publish", "post-discharge-coordination", "--mappings", mappings)
+    file.write_text(f"{sound}# changed\n", "utf-8")
+    checked = throughline("pathways", "check", "--mappings", mappings)
+    assert (checked.exit_code, "[published-version-changed]" in checked.stdout) == (1, True)
+    started = throughline(
+        "reconcile", "--person", "Patient/1", "--fhir", NOWHERE, THROUGHLINE_MAPPINGS_DIR=str(mappings)
+    )
+    assert started.exit_code == Exit.MAPPINGS
+
+
+def test_the_stages_are_drawn_into_a_file_beside_the_page_or_alone(tmp_path):
+    svg, page = tmp_path / "pathway.svg", tmp_path / "pathway.md"
+    alone = throughline("pathways", "describe", "crisis-to-outpatient", "--svg", svg)
+    assert (alone.exit_code, alone.stdout, alone.stderr) == (0, "", f"Written to {svg}.\n")
+    assert svg.read_text("utf-8").startswith("<svg ")
+    both = throughline("pathways", "describe", "crisis-to-outpatient", "--svg", svg, "--output", page)
+    assert both.stderr == f"Written to {svg}.\nWritten to {page}.\n"
+    assert page.is_file()
+    refused = throughline(
+        "pathways", "describe", "crisis-to-outpatient", "--svg", tmp_path / "no" / "such.svg"
+    )
+    assert refused.exit_code == Exit.NOT_FOUND
+
+
 def test_a_simulation_reads_as_a_story_and_as_json():
     told = throughline("pathways", "simulate", "post-discharge-coordination", "--case", "nobody-acts")
     assert told.exit_code == 0
@@ -206,7 +291,7 @@ def test_doctor_speaks_json_and_ends_with_status_1_when_something_must_be_mended
         "about": "settings",
         "outcome": "bad",
         "sentence": "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
-        "remedy": "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4.",
+        "remedy": "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl.",
     }
 
 

@@ -21,7 +21,7 @@ from service.app.demo.story import PATHWAY, Story
 from service.app.exits import Exit
 from service.app.state_folder import StateFolderProblem, held
 from service.fhir import systems
-from tests.processes import eventually, free_port
+from tests.processes import PATIENCE, eventually, free_port
 from tests.sandbox import FrozenClock
 
 
@@ -171,6 +171,7 @@ def test_a_sandbox_that_does_not_answer_fails_the_story_in_words():
 # --- Ctrl-C
 
 
+@pytest.mark.usefixtures("interrupts_arrive")
 @pytest.mark.parametrize(
     ("moment", "how"),
     [("Starting the sandbox", signal.SIGINT), ("Starting web", signal.SIGTERM)],
@@ -200,10 +201,10 @@ def test_ctrl_c_at_any_moment_leaves_no_process_behind(moment, how, tmp_path):
         assert line, "".join(shown)
     demo.send_signal(how)
     demo.send_signal(how)  # impatience must not leave anything behind
-    rest, _ = demo.communicate(timeout=30)
+    rest, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == Exit.INTERRUPTED, rest
     assert "Traceback" not in rest
-    assert eventually(lambda: processes_about(tmp_path) == [], within=3)
+    assert eventually(lambda: processes_about(tmp_path) == [])
 
 
 def processes_about(folder):

@@ -14,6 +14,8 @@ from service.app.doctor import Examined, examine
 from service.app.examination import examine_installation, needed_searches
 from service.app.findings import Outcome
 from service.app.settings import load_settings
+from service.domain.vocabulary import PathwayId
+from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
 from service.pathways.library import load_library
 from service.ports import RecordRefused, Search
@@ -24,7 +26,7 @@ TASKS = [Search(kind="Task", params=(("patient", "Patient/nobody"),))]
 
 
 def client_of(answer) -> FhirClient:
-    return FhirClient(BASE, transport=httpx.MockTransport(answer), backoff=Backoff(patience=0.01))
+    return FhirClient(BASE, transport=httpx.MockTransport(answer), backoff=Backoff(tries=1))
 
 
 def library_of(folder):
@@ -37,7 +39,7 @@ def found(*, settings=None, answer=None, folder=None, **rest):
     given = {
         "settings": settings, "unknown": [], "client": client_of(answer) if answer else None,
         "library": lambda: library_of(folder or settings.mappings), "searches": lambda _: TASKS,
-        "subscriptions": list, "parked": lambda: 0, "now": lambda: HOUSE_NOW,
+        "subscriptions": list, "coverage": list, "parked": lambda: 0, "now": lambda: HOUSE_NOW,
     }  # fmt: skip
     return list(examine(Examined(**(given | rest))))
 
@@ -64,16 +66,68 @@ well = Well()
 def test_with_nothing_configured_each_line_says_what_is_missing_and_what_to_do():
     assert about(found(settings=load_settings({})), "settings") == [
         ("bad", "THROUGHLINE_FHIR_BASE_URL is not set: there is no record to watch.",
-         "Set it to the base address of your FHIR R4 server, e.g. https://fhir.example.org/r4."),
+         "Set it to the base address of your FHIR server, e.g. https://fhir.example.org/r4. In the chart: fhir.baseUrl."),
         ("care", "THROUGHLINE_REDIS_URL is not set: only `throughline up` works, with a Redis server that comes along.",
-         "Set it to your Redis server, e.g. redis://localhost:6379/0, with its append-only file on."),
+         "Set it to your Redis server, e.g. redis://localhost:6379/0, with its append-only file on. In the chart: existingSecret (key redis-url)."),
         ("care", "THROUGHLINE_PUBLIC_URL is not set: the FHIR server cannot be told where to send notifications, so changes are found by catch-up only.",
-         "Set it to the address at which the FHIR server reaches this service."),
+         "Set it to the address at which the FHIR server reaches this service. In the chart: publicUrl."),
         ("care", "THROUGHLINE_SECRET_KEY is not set: `throughline up` makes one for this machine; separate processes would not agree on subscription secrets.",
-         "Set it to a long random text, the same for web, worker and scheduler."),
+         "Set it to a long random text, the same for web, worker and scheduler. In the chart: existingSecret (key secret-key)."),
         ("care", "THROUGHLINE_ACCOUNTABLE_PRACTITIONER is not set: follow-ups of a role that nobody holds go to whoever attended the encounter, then to the general practitioner.",
-         "Set it to the Practitioner who answers for unowned follow-ups at your site."),
+         "Set it to the Practitioner who answers for unowned follow-ups at your site. In the chart: accountablePractitioner."),
     ]  # fmt: skip
+
+
+def a_plan(number, *canonicals):
+    category = {"coding": [{"system": systems.PLAN_CATEGORY, "code": systems.PATHWAY_PLAN}]}
+    plan = {
+        "resourceType": "CarePlan",
+        "id": str(number),
+        "status": "active",
+        "intent": "plan",
+        "category": [category],
+    }
+    return plan | ({"instantiatesCanonical": list(canonicals)} if canonicals else {})
+
+
+def with_plans(*plans):
+    def answer(request):
+        said = well(request)
+        if request.url.path.endswith("/CarePlan") and "category" in str(request.url):
+            entries = [{"resource": plan, "search": {"mode": "match"}} for plan in plans]
+            body = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+            return httpx.Response(200, json=body, headers={"Date": said.headers["Date"]})
+        return said
+
+    return answer
+
+
+def test_versions_that_people_are_on_and_the_folder_does_not_have_are_counted():
+    name = PathwayId("post-discharge-coordination")
+    own = library_of(load_settings({}).mappings).pathways[name].version
+    here, old = (systems.plan_definition(name, version) for version in (own, "2019.1.0"))
+    gone = systems.plan_definition(PathwayId("given-up"), "2020.1.0")
+    plans = [
+        a_plan(1, here),
+        a_plan(2, old),
+        a_plan(3, "https://others.example/plan|1", old),
+        a_plan(4, gone),
+        a_plan(5),
+    ]
+
+    assert [f for f in about(found(answer=with_plans(*plans)), "pathways") if f[0] == "bad"] == [
+        ("bad", f"{count} running enrolments are on version {version} of {pathway}, which the mappings folder does not have: nothing of them is followed up.",
+         f"Put it back as pathways/{pathway}/versions/{version}.yaml with its line in SHA256SUMS, start the workers again, then `throughline dead-letters retry all`.")
+        for count, version, pathway in ((2, "2019.1.0", name), (1, "2020.1.0", "given-up"))
+    ]  # fmt: skip
+
+
+def test_nothing_is_said_of_versions_while_all_are_there():
+    name = PathwayId("post-discharge-coordination")
+    own = library_of(load_settings({}).mappings).pathways[name].version
+    plans = [a_plan(1, systems.plan_definition(name, own))]
+
+    assert not [f for f in about(found(answer=with_plans(*plans)), "pathways") if f[0] == "bad"]
 
 
 def test_a_misspelt_variable_is_said():
@@ -85,7 +139,7 @@ def test_an_unreachable_server_is_one_finding_and_ends_the_examination():
     findings = found(answer=_no_connection)
     assert about(findings, "FHIR server") == [
         ("bad", "The FHIR server cannot be used: GET Task?: no answer from the FHIR server after 1 tries (ConnectError). Check that it runs and that THROUGHLINE_FHIR_BASE_URL is right; try again later.",
-         "Check THROUGHLINE_FHIR_BASE_URL, and that the server runs and this machine may reach it."),
+         "Check THROUGHLINE_FHIR_BASE_URL, and that the server runs and this machine may reach it. In the chart: fhir.baseUrl."),
     ]  # fmt: skip
     assert findings[-1].about == "FHIR server"
 
@@ -93,7 +147,7 @@ def test_an_unreachable_server_is_one_finding_and_ends_the_examination():
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [
-        (401, "Put a valid bearer token into THROUGHLINE_FHIR_AUTH_TOKEN, or into a file named by THROUGHLINE_FHIR_AUTH_TOKEN_FILE."),
+        (401, "Put a valid bearer token into THROUGHLINE_FHIR_AUTH_TOKEN, or into a file named by THROUGHLINE_FHIR_AUTH_TOKEN_FILE; docs/connecting.md shows the other ways. In the chart: existingSecret (key fhir-token)."),
         (403, "Ask for the right to read and write: Task, CarePlan, Communication, Provenance, and to read what pathways ask about."),
     ],
 )  # fmt: skip
@@ -202,7 +256,7 @@ def test_broken_mappings_and_a_folder_without_pathways_are_different_sentences(t
     (folder / "pathways").mkdir()
     assert about(found(folder=folder), "pathways") == [
         ("bad", "0 error(s) in the mappings folder; the pathways that can be used are: none.",
-         "Set THROUGHLINE_MAPPINGS_DIR to the folder that holds pathways/.")
+         "Set THROUGHLINE_MAPPINGS_DIR to the folder that holds pathways/. In the chart: mappings.from.")
     ]  # fmt: skip
     (folder / "pathways" / "broken").mkdir()
     (folder / "pathways" / "broken" / "pathway.yaml").write_text("pathway: [", encoding="utf-8")
@@ -224,7 +278,7 @@ def test_a_silent_redis_is_bad():
     settings = load_settings({}, redis_url="redis://127.0.0.1:1/0")
     assert about(found(settings=settings), "Redis") == [
         ("bad", "Redis does not answer (ConnectionError).",
-         "Check THROUGHLINE_REDIS_URL, that the server runs, and that this machine may reach it.")
+         "Check THROUGHLINE_REDIS_URL, that the server runs, and that this machine may reach it. In the chart: existingSecret (key redis-url).")
     ]  # fmt: skip
 
 
@@ -243,6 +297,20 @@ def test_a_redis_without_its_append_only_file_and_parked_work_are_worth_knowing(
          "Set `appendonly yes`. Catch-up would find the changes again, but later."),
         ("care", "2 notifications or people could not be worked on and wait for a person.",
          "`throughline dead-letters list` says why; `throughline dead-letters retry all` tries again."),
+    ]  # fmt: skip
+
+
+def test_a_redis_that_throws_keys_away_when_full_is_worth_knowing(valkey):
+    settings = load_settings({}, redis_url=valkey.url)
+    with redis.Redis.from_url(valkey.url) as server:
+        server.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            _, *rest = about(found(settings=settings), "Redis")
+        finally:
+            server.config_set("maxmemory-policy", "noeviction")
+    assert rest == [
+        ("care", "Redis throws keys away when its memory is full (maxmemory-policy allkeys-lru): notifications in hand among them.",
+         "Set `maxmemory-policy noeviction`, so that it refuses instead and the sender sends again."),
     ]  # fmt: skip
 
 

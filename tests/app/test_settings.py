@@ -73,7 +73,16 @@ def test_a_rotated_secret_file_takes_effect_without_a_restart(tmp_path):
 
 
 def test_every_secret_is_known_as_one():
-    assert secret_names() == ["fhir_auth_token", "redis_url", "secret_key", "secret_key_previous"]
+    assert secret_names() == [
+        "fhir_auth_token",
+        "fhir_auth_client_secret",
+        "fhir_auth_private_key",
+        "fhir_auth_private_key_next",
+        "fhir_auth_private_key_previous",
+        "redis_url",
+        "secret_key",
+        "secret_key_previous",
+    ]
 
 
 def test_secrets_are_never_shown(tmp_path):
@@ -123,7 +132,7 @@ def test_a_settings_file_stands_below_the_environment_and_options_above(tmp_path
         (
             {"THROUGHLINE_FHIR_BASE_URL": "fhir.example.org"},
             (
-                "THROUGHLINE_FHIR_BASE_URL cannot be 'fhir.example.org': set it to the base address of a FHIR R4 server,"
+                "THROUGHLINE_FHIR_BASE_URL cannot be 'fhir.example.org': set it to the base address of a FHIR server,"
                 " e.g. https://fhir.example.org/r4."
             ),
         ),
@@ -187,7 +196,7 @@ def test_what_a_command_needs_is_asked_for_by_name():
     with pytest.raises(SettingsProblem) as problem:
         load_settings({}).need("fhir_base_url")
     assert str(problem.value) == (
-        "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR R4 server, e.g."
+        "THROUGHLINE_FHIR_BASE_URL is missing: set it to the base address of a FHIR server, e.g."
         " https://fhir.example.org/r4."
     )
 

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from service.app.practice import practice_of, watched
 from service.app.subscription_files import SubscriptionsProblem, read_subscriptions
-from service.fhir.subscription_resource import Flavour, Wanted
+from service.fhir.path_compiler import StrictPathCompiler
+from service.fhir.subscription_wanted import Flavour, Wanted
+from service.pathways.library import load_library
+from tests.sandbox import HOUSE_NOW
 
-SHIPPED = Path(__file__).parents[2] / "subscriptions"
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "subscriptions"
 
 
 def read(tmp_path: Path, text: str) -> tuple[Wanted, ...]:
@@ -18,10 +23,20 @@ def read(tmp_path: Path, text: str) -> tuple[Wanted, ...]:
 def test_what_is_shipped_is_read_and_asks_for_whole_types() -> None:
     wanted = read_subscriptions(SHIPPED)
 
-    assert {"Encounter", "ServiceRequest", "Task", "Appointment"} <= {
-        kind for w in wanted for kind in w.types
-    }
-    assert all(w.criteria.endswith("?") and w.flavour is Flavour.R4_REST_HOOK for w in wanted)
+    assert all(w.criteria.endswith("?") or w.canary for w in wanted)
+    assert all(w.flavour is Flavour.R4_REST_HOOK for w in wanted)
+    assert [w.name for w in wanted if w.canary] == ["canary"]
+
+
+def test_what_is_shipped_asks_for_everything_that_a_shipped_pathway_reads() -> None:
+    """Otherwise a safeguarding concern would wait for the next catch-up. To fix: add the type to default.yaml."""
+    zone = HOUSE_NOW.tzinfo
+    assert zone is not None
+    library = load_library(ROOT / "mappings", StrictPathCompiler(zone=zone), today=HOUSE_NOW.date())
+
+    wanted = {kind for each in read_subscriptions(SHIPPED) if not each.canary for kind in each.types}
+
+    assert wanted == watched(practice_of(library, zone=zone, base_url=""))
 
 
 def test_every_key_of_the_readme_is_read(tmp_path) -> None:
@@ -92,7 +107,7 @@ site.yaml:3:15: '/Encounter' cannot stand for 'criteria'  [bad-value]
 site.yaml:4:5: 'paylod' is no key here  [unknown-key]
   4 |     paylod: none
     |     ^
-    = help: one of auth, content, criteria, deletions, filters, flavour, header, heartbeat-seconds, payload, status, topic, types, why
+    = help: one of auth, canary, channel-coding, content, criteria, deletions, end-days, filters, flavour, header, heartbeat-seconds, most-events, payload, status, timeout-seconds, topic, types, why
 
 site.yaml:5:3: 'Tasks' is no name  [bad-name]
   5 |   Tasks:

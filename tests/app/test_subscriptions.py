@@ -12,7 +12,7 @@ from service.app.subscriptions import Action, Subscriptions, secret, token, watc
 from service.fhir.subscription_resource import Asked, Flavour, Wanted, subscription
 from service.flow.receive import Auth
 from service.ports import Capabilities, RecordRefused, Search
-from tests.fakes import FakeWatermarks, ManualClock
+from tests.fakes import ManualClock
 
 KEY, OLD_KEY = b"an installation key", b"the key before it"
 URL = "https://throughline.example"
@@ -44,8 +44,14 @@ class Server(InMemoryRecord):
         return [r for r in self.everything() if r["resourceType"] == "Subscription"]
 
 
-def ours(record, *wanted, keys=(KEY,), url=URL) -> Subscriptions:
-    return Subscriptions(record=record, wanted=wanted or (ENCOUNTERS, TASKS), public_url=url, keys=keys)
+def ours(record, *wanted, keys=(KEY,), url=URL, now=None) -> Subscriptions:
+    return Subscriptions(
+        record=record,
+        wanted=wanted or (ENCOUNTERS, TASKS),
+        public_url=url,
+        keys=keys,
+        now=now or ManualClock().now,
+    )
 
 
 def actions(steps):
@@ -167,6 +173,25 @@ def test_applying_twice_changes_nothing_the_second_time(lists) -> None:
     assert [step.differs for step in first] == [(), ()]
     assert actions(second) == [("encounters", Action.KEEP), ("tasks", Action.KEEP)]
     assert server.writes == written == 2
+
+
+def test_on_a_server_that_lists_none_the_one_that_was_seen_last_is_read() -> None:
+    class ListsNone(Server):
+        def search(self, search):
+            raise RecordRefused("Subscription cannot be searched.", status=404)
+
+        def search_all(self, searches):
+            raise RecordRefused("No batches either.", status=404)
+
+    record, seen = ListsNone(), dict[str, str | None]()
+    [first] = replace(ours(record, ENCOUNTERS), known=seen.get).apply()
+    seen["encounters"] = first.reference
+    [again] = replace(ours(record, ENCOUNTERS), known=seen.get).apply()
+    assert (first.action, again.action) == (Action.CREATE, Action.KEEP)
+
+    seen["encounters"] = "Subscription/vanished"
+    [third] = replace(ours(record, ENCOUNTERS), known=seen.get).apply()
+    assert third.action is Action.CREATE
 
 
 def test_subscriptions_of_others_are_left_alone() -> None:
@@ -300,30 +325,6 @@ def test_no_step_shows_a_token_or_a_secret() -> None:
     for key in (KEY, OLD_KEY):
         assert token(key, "encounters") not in shown
         assert secret(key, "encounters") not in shown
-
-
-# --- status -----------------------------------------------------------------------------------------------------
-
-
-def test_status_says_what_is_missing_waiting_and_wrong() -> None:
-    server = Server()
-    ours(server, ENCOUNTERS).apply()
-    marks = FakeWatermarks(
-        {"errors:encounters": "no-response", "heard:encounters": "2026-03-06T16:30:00-07:00"}
-    )
-
-    encounters, tasks = ours(server).status(marks)
-
-    assert (encounters.status, encounters.says, encounters.heard_at) == (
-        "requested",
-        ("the server has not activated it yet", "the server last told of: no-response"),
-        "2026-03-06T16:30:00-07:00",
-    )
-    assert (tasks.status, tasks.says, tasks.heard_at) == (
-        "missing",
-        ("it is not on the server: apply the subscriptions", "no notification has come yet"),
-        None,
-    )
 
 
 # --- a real server ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from service.app.supervisor import Supervisor
-from tests.processes import eventually
+from tests.processes import PATIENCE, eventually
 
 STAYS = [sys.executable, "-c", "import time; time.sleep(600)"]
 ENDS = [sys.executable, "-c", "raise SystemExit(6)"]
@@ -70,7 +70,7 @@ def test_a_child_that_an_earlier_run_left_behind_is_ended(supervisor, told):
     (supervisor.log_dir / "web.pid").write_text(str(left.pid))
     supervisor.add("web", STAYS)
     supervisor.end_left_over()
-    assert left.wait(5) == -signal.SIGTERM
+    assert left.wait(PATIENCE) == -signal.SIGTERM
     assert told == ["Ending the web process that an earlier run left behind."]
 
 

@@ -5,9 +5,9 @@ import json
 import logging
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
-from service.app.telemetry import JsonLines, OncePerTrouble, WorkMetrics, log_to
+from service.app.telemetry import JsonLines, OncePerTrouble, PlainLines, log_to
 
 
 @pytest.fixture
@@ -15,7 +15,8 @@ def stream():
     """Where the log goes; the logging of the test run itself is put back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("service", "celery.app.trace", "py.warnings")}
+    names = ("service", "celery.app.trace", "celery.worker.consumer.connection", "py.warnings")
+    levels = {name: logging.getLogger(name).level for name in names}
     stream = io.StringIO()
     log_to(stream, role="worker", level="INFO")
     yield stream
@@ -65,15 +66,42 @@ def test_libraries_speak_only_when_something_is_wrong(stream):
     assert stream.getvalue() == ""
 
 
-def test_a_lost_connection_is_told_once_until_it_is_back(stream):
-    consumer = logging.getLogger("celery.worker.consumer.consumer")
+def an_outage():
+    """As Celery tells it: what was in hand, the loss, each try."""
+    request, consumer = (
+        logging.getLogger(f"celery.worker.{name}") for name in ("request", "consumer.consumer")
+    )
+    for tag in range(3):
+        request.critical("Couldn't ack %r, reason:%r", tag, ConnectionError("secret"), exc_info=True)
+    consumer.warning("%s (%r)", CONNECTION_RETRY, ConnectionError("secret"))
+    consumer.info("Temporarily reducing the prefetch count to 2")
     for _ in range(5):
-        consumer.error("Cannot connect to redis://:secret@host")
-    consumer.info("Connected")
-    consumer.error("Cannot connect to redis://:secret@host")
-    assert [line["says"] for line in lines(stream)] == [
-        "Redis does not answer; trying again until it does"
+        consumer.error(CONNECTION_ERROR, "redis://:secret@host", ConnectionError("secret"), "Trying again")
+
+
+def test_a_lost_connection_is_told_once_and_once_that_it_is_back(stream):
+    connection = logging.getLogger("celery.worker.consumer.connection")
+    connection.info("Connected to %s", "redis://:secret@host")
+    for _ in range(2):
+        an_outage()
+        connection.info("Connected to %s", "redis://:secret@host")
+        connection.info("Connected to %s", "redis://:secret@host")
+    assert [(line["level"], line["says"]) for line in lines(stream)] == [
+        ("warning", "Redis does not answer; trying again until it does"),
+        ("warning", "Redis answers again"),
     ] * 2
+    assert "secret" not in stream.getvalue()
+
+
+def test_other_complaints_of_celery_are_not_mistaken_for_a_lost_connection(stream):
+    logging.getLogger("celery.worker.consumer.consumer").error("Received unregistered task of type %s.", "x")
+    logging.getLogger("kombu.connection").warning(
+        "Secure redis scheme specified (rediss) with no ssl options"
+    )
+    assert [line["says"] for line in lines(stream)] == [
+        "Received unregistered task of type %s.",
+        "Secure redis scheme specified (rediss) with no ssl options",
+    ]
 
 
 def test_the_filter_leaves_other_loggers_alone():
@@ -82,12 +110,22 @@ def test_the_filter_leaves_other_loggers_alone():
     assert json.loads(JsonLines("web").format(record))["role"] == "web"
 
 
-def test_metrics_have_no_label_that_could_name_a_person():
-    registry = CollectorRegistry()
-    metrics = WorkMetrics(registry)
-    metrics.decisions.labels("after-discharge", "wrote").inc()
-    names = {label for metric in registry.collect() for sample in metric.samples for label in sample.labels}
-    assert names <= {"outcome", "pathway", "kind", "le"}
-    assert b'throughline_decisions_total{outcome="wrote",pathway="after-discharge"} 1.0' in generate_latest(
-        registry
+def test_lines_for_a_terminal_say_the_same(stream):
+    record = logging.makeLogRecord(
+        {
+            "name": "service.flow.x",
+            "msg": "took in",
+            "levelno": 20,
+            "levelname": "INFO",
+            "taken": 3,
+            "created": 1.5,
+        }
     )
+    assert PlainLines("worker").format(record) == "00:00:01.500 INFO worker: took in  (taken=3)"
+
+
+def test_lines_for_a_terminal_are_chosen_by_name():
+    stream = io.StringIO()
+    log_to(stream, role="web", level="INFO", form="text")
+    logging.getLogger("service.x").info("here")
+    assert stream.getvalue().endswith(" INFO web: here\n")

@@ -15,14 +15,14 @@ import httpx
 import pytest
 
 from service.app.listening import CannotListen, check_address
-from service.app.orderly_end import orderly_end, wait_for_interrupt
+from service.app.orderly_end import ENDING, orderly_end, wait_for_interrupt
 from service.app.settings import load_settings
 from service.app.state_folder import StateFolderProblem, held, write_settings
 from service.app.supervisor import Supervisor
-from service.app.up import DidNotStart, wait_until_alive
+from service.app.up import DidNotStart, own_environment, wait_until_alive
 from tests.app.test_demo import processes_about
 from tests.builders import a_condition, a_patient, an_encounter
-from tests.processes import ROOT, eventually, free_port
+from tests.processes import PATIENCE, ROOT, eventually, free_port
 from tests.sandbox import Sandbox
 
 SETTINGS = {
@@ -55,16 +55,16 @@ class Up:
         return self.log.read_text("utf-8")
 
     def says(self, words: str) -> bool:
-        return eventually(lambda: words in self.said, within=40)
+        return eventually(lambda: words in self.said)
 
     def end(self, how: int = signal.SIGTERM) -> int:
         """Its status, once it and everything it started are gone."""
         children = [int(file.read_text()) for file in (self.folder / "state" / "logs").glob("*.pid")]
         assert len(children) == 3
         self.process.send_signal(how)
-        status = self.process.wait(15)
+        status = self.process.wait(PATIENCE)
         assert not [child for child in children if is_alive(child)]
-        assert eventually(lambda: processes_about(self.folder / "state") == [], within=3)
+        assert eventually(lambda: processes_about(self.folder / "state") == [])
         return status
 
 
@@ -96,6 +96,7 @@ def tasks(base_url: str, person: str) -> list:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("interrupts_arrive")
 def test_one_address_is_enough_the_server_may_come_later_and_a_restart_forgets_nobody(tmp_path, valkey):
     port, fhir_port = free_port(), free_port()
     fhir = f"http://127.0.0.1:{fhir_port}/fhir"
@@ -107,7 +108,7 @@ def test_one_address_is_enough_the_server_may_come_later_and_a_restart_forgets_n
         server.start()
         assert up.says(" asked for, ")
         first = discharge(server.base_url)
-        owned = eventually(lambda: tasks(server.base_url, first), within=30)
+        owned = eventually(lambda: tasks(server.base_url, first))
         assert all(re.fullmatch(r"Practitioner/.+", task["owner"]["reference"]) for task in owned)
         assert up.end(signal.SIGTERM) == 0
         assert up.said.rstrip().endswith("Stopped.")
@@ -115,7 +116,7 @@ def test_one_address_is_enough_the_server_may_come_later_and_a_restart_forgets_n
         # Another Redis, and an empty one: whatever was in the first is found again in the record.
         meanwhile = discharge(server.base_url)
         up = Up(tmp_path, fhir, port, "--redis", valkey.url)
-        assert eventually(lambda: tasks(server.base_url, meanwhile), within=40)
+        assert eventually(lambda: tasks(server.base_url, meanwhile))
         assert len(tasks(server.base_url, first)) == len(owned)
         assert valkey.url in (tmp_path / "state" / "settings.toml").read_text("utf-8")
         assert up.end(signal.SIGINT) == 0
@@ -185,9 +186,16 @@ def test_a_web_process_that_keeps_ending_is_not_waited_for(tmp_path):
         supervisor.stop()
 
 
-def test_the_first_signal_interrupts_and_the_next_does_not_disturb_the_tidying_up():
+@pytest.fixture
+def signals_as_before(interrupts_arrive):
+    before = {each: signal.getsignal(each) for each in ENDING}
+    yield before
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+def test_the_first_signal_interrupts_and_the_next_does_not_disturb_the_tidying_up(signals_as_before):
     tidied = []
-    before = signal.getsignal(signal.SIGTERM)
     with orderly_end():
         try:
             threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
@@ -197,4 +205,25 @@ def test_the_first_signal_interrupts_and_the_next_does_not_disturb_the_tidying_u
             os.kill(os.getpid(), signal.SIGINT)
             tidied.append("all")
     assert tidied == ["all"]
-    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_impatience_does_not_disturb_the_end_of_the_process_either(signals_as_before):
+    with pytest.raises(KeyboardInterrupt), orderly_end():
+        signal.raise_signal(signal.SIGINT)
+    for each in ENDING:
+        signal.raise_signal(each)
+
+
+def test_without_a_signal_everything_is_as_before_and_what_was_ignored_stays_ignored(signals_as_before):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with orderly_end():
+        signal.raise_signal(signal.SIGHUP)
+    found = {each: signal.getsignal(each) for each in ENDING}
+    assert found == signals_as_before | {signal.SIGHUP: signal.SIG_IGN}
+
+
+def test_worker_and_scheduler_of_one_machine_show_their_metrics_at_neighbouring_ports():
+    settings = load_settings({}, metrics_port=9400)
+    assert own_environment("worker", settings) == {}
+    assert own_environment("scheduler", settings) == {"THROUGHLINE_METRICS_PORT": "9401"}
+    assert own_environment("scheduler", load_settings({})) == {}

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from service.app.web import Check, create_app, server_options
 from service.flow.receive import Limits, Watch
+from service.ports import InboxUnavailable
 from tests.fakes import FakeAsyncInbox, FakeDoorbell
 
 TOKEN = "4f0c6e1d9a"
@@ -105,15 +106,18 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a hundred deep": (
         {"content": b'{"resourceType":' + b"[" * 100 + b"]" * 100 + b"}"},
-        "400 too-costly: The JSON is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
+        "400 too-costly: The body is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
     ),
     "a hundred thousand deep": (
         {"content": b"[" * 100_000},
-        "400 too-costly: The JSON is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
+        "400 too-costly: The body is nested deeper than 50 levels. No FHIR resource needs that; it was not stored.",
     ),
-    "XML": (
-        {"content": b"<Encounter/>", "headers": {**BEARER, "content-type": "application/fhir+xml"}},
-        "415 not-supported: XML is not accepted here. Ask for JSON: set the Subscription's channel.payload to application/fhir+json.",
+    "XML with entities": (
+        {
+            "content": b'<!DOCTYPE x [<!ENTITY a "b">]><Encounter>&a;</Encounter>',
+            "headers": {**BEARER, "content-type": "application/fhir+xml"},
+        },
+        "400 structure: The XML declares a document type or entities, which are never read. Send the resource alone.",
     ),
     "wrong secret": (
         {"headers": {"authorization": "Bearer wrong"}},
@@ -331,6 +335,26 @@ def test_ready_tells_each_dependency_and_no_secret() -> None:
         "status": "ready",
         "checks": {"inbox": "ok", "record": "failed (ConnectionError)", "slow": "no answer in time"},
     }
+
+
+def test_readiness_tells_details_that_make_nothing_unready() -> None:
+    async def hears():
+        return {"state": "care", "subscriptions": {"encounters": "silent"}}
+
+    async def breaks():
+        raise InboxUnavailable("no")
+
+    answer = Site(details={"listening": hears, "other": breaks}).ask("GET", "/readyz")
+
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {
+            "status": "ready",
+            "checks": {},
+            "listening": {"state": "care", "subscriptions": {"encounters": "silent"}},
+            "other": {"state": "failed (InboxUnavailable)"},
+        },
+    )
 
 
 def test_metrics_count_by_subscription_and_outcome(site) -> None:

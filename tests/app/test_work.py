@@ -1,5 +1,6 @@
 """What a worker does with each kind of failure: later, parked for a person, or ours to fix; nobody is forgotten."""
 
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import count
@@ -9,14 +10,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import InMemoryRecord
-from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after
+from service.app.after_catch_up import AfterCatchUp
+from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after, why_to_park
+from service.app.metrics import WorkMetrics
 from service.app.practice import watched
-from service.app.telemetry import WorkMetrics
 from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work
 from service.domain.owners import NoAccountablePerson
-from service.domain.vocabulary import Reference, RoleId
+from service.domain.vocabulary import PathwayId, Reference, RoleId
 from service.fhir import systems
 from service.fhir.read import Catalogue
+from service.flow.catch_up import FAILED, CaughtUp
 from service.flow.reconcile import Practice, Reconciled
 from service.ports import InboxUnavailable, RawNotification, RecordRefused, RecordUnavailable, Written
 from tests.fakes import (
@@ -193,6 +196,75 @@ def test_once_it_is_put_right_the_letter_is_gone(work):
     assert work.dead_letters.list() == []
 
 
+def test_what_is_parked_is_counted_by_what_it_is(work):
+    attempt(breaks(work, NoAccountablePerson(RoleId("case-manager"))))
+    assert counted(work, "parked", kind="person") == 1
+
+
+def test_how_late_work_begins_is_measured(work):
+    work.index.wake([ANA], work.clock.now() - timedelta(seconds=7))
+    [claim] = work.index.claim(work.clock.now(), 1)
+    work.reconcile_person(claim.person, claim.token)
+    value = work.metrics.registry.get_sample_value
+    assert value("throughline_due_lateness_seconds_sum") == 7
+
+
+def test_how_a_person_stands_is_told_once_nothing_is_left_to_write_and_work_is_put_around(work):
+    told, around = [], []
+
+    @contextmanager
+    def span(person):
+        around.append(person)
+        yield
+
+    attempt(replace(work, tallied=lambda person, seen: told.append((person, seen.person)), around=span))
+    assert told == [(ANA, ANA)]
+    assert around == [ANA]
+
+
+def test_the_trace_of_a_notification_is_noted_before_its_person_is_rung_for(work):
+    noted = []
+    work.inbox.append(replace(a_notification("Patient/ana"), headers={"traceparent": "00-first"}))
+
+    def trail(people, headers):
+        assert not work.index.woken
+        noted.append((list(people), dict(headers)))
+
+    replace(work, trail=trail).take_in()
+    assert noted == [([ANA], {"traceparent": "00-first"})]
+    assert work.index.woken
+
+
+def an_enrolment(version):
+    canonical = systems.plan_definition(PathwayId("after-a-stay"), version)
+    return {
+        **an_enrolment_without_its_stage(),
+        "instantiatesCanonical": [canonical],
+        "period": {"start": "2026-03-06T16:00:00-07:00"},
+        "extension": [{"url": systems.STAGE, "valueCode": "received"}],
+    }
+
+
+def test_somebody_on_a_version_that_is_not_kept_is_parked_with_what_to_do(work):
+    work.record.put(an_enrolment("2026.1.0"))
+    attempt(work)
+    [letter] = work.dead_letters.list()
+    assert letter.reason == (
+        "This person is on version 2026.1.0 of after-a-stay, which the mappings folder does not have, so nothing of it"
+        " is followed up. Put the file back as mappings/pathways/<id>/versions/<version>.yaml with its line in SHA256SUMS"
+        " (see `throughline pathways check`) and start the workers again."
+    )
+    assert work.index.due[ANA] == HOUSE_NOW + PARKED_AGAIN_AFTER
+    assert counted(work, "reconcile_failures", kind="no version") == 1
+
+
+def test_what_is_broken_and_what_is_not_followed_stand_in_one_letter():
+    reason = why_to_park(2, ("after-discharge", "step-up 2026.2.0"))
+    assert reason.startswith("2 resource(s) that Throughline wrote cannot be understood any more")
+    assert "This person is on after-discharge and version 2026.2.0 of step-up, which" in reason
+    assert why_to_park(0, ()) == ""
+
+
 def test_the_name_of_a_letter_says_nothing_about_the_person():
     assert letter_id(ANA) == letter_id(ANA)
     assert "ana" not in letter_id(ANA)
@@ -295,6 +367,85 @@ def test_a_catch_up_that_fails_answers_its_bell_too(work):
     breaks(work, RecordUnavailable("no answer")).catch_up()
     assert work.doorbell.catch_up_answers == 1
     assert counted(work, "catch_ups", outcome="failed") == 1
+
+
+def test_a_catch_up_that_failed_leaves_a_mark_until_one_ends_well(work):
+    breaks(work, RecordUnavailable("no answer")).catch_up()
+    assert work.watermarks.get(FAILED) == HOUSE_NOW.isoformat()
+    work.catch_up()
+    assert work.watermarks.get(FAILED) == ""
+
+
+def test_what_the_record_told_is_passed_on_each_time_it_was_read_and_the_rest_after_a_catch_up(work):
+    read: list[CaughtUp] = []
+    after: list[CaughtUp] = []
+    noting = replace(work, after_reading=read.append, after_catch_up=after.append)
+    noting.inbox.append(
+        RawNotification(subscription="adt", method="POST", path="", content_type="", body=b"")
+    )  # an empty one: only reading the record helps
+    noting.take_in()
+    assert (len(read), len(after)) == (1, 0)
+    noting.catch_up()
+    assert (len(read), len(after)) == (2, 1)
+
+
+def test_lost_events_are_asked_for_and_counted(work):
+    work.record.put({"resourceType": "Encounter", "id": "1", "subject": {"reference": "Patient/ana"}})
+    work.watermarks.set("missing:adt", f'[[7, 7, "{(HOUSE_NOW - timedelta(minutes=1)).isoformat()}"]]')
+    work.watermarks.set("gaps", f'{{"adt": "{HOUSE_NOW.isoformat()}"}}')
+    work.watermarks.set("events:adt", "8")
+    work.watermarks.set("known:adt", "Subscription/1")
+    status = {
+        "resourceType": "SubscriptionStatus",
+        "type": "query-event",
+        "notificationEvent": [{"eventNumber": "7", "focus": {"reference": "Encounter/1"}}],
+    }
+    bundle = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": status}]}
+    replace(work, events=lambda _subscription, _first, _last: bundle).take_in()
+    assert [claim.person for claim in work.doorbell.people] == [ANA]
+    assert counted(work, "recovered_events") == 1
+
+
+def test_whoever_was_missed_is_found_by_the_count_and_counted(work):
+    class Missed:
+        missed, enrolled, pending, expected = ("a",), (), (), 1
+        woken = frozenset({ANA})
+
+    after = AfterCatchUp(
+        record=work.record,
+        index=work.index,
+        marks=work.watermarks,
+        clock=work.clock,
+        practice=work.practice,
+        directory=lambda: (),
+        metrics=work.metrics,
+        population_every=timedelta(minutes=15),
+        lookback=timedelta(days=30),
+        count=lambda *_args, **_options: {"after": Missed()},
+    )
+    after(CaughtUp())
+    assert work.index.people() == {ANA}
+    assert counted(work, "population_missed") == 1
+    after(CaughtUp())
+    assert counted(work, "population_missed") == 1  # its time has not come again
+    work.clock.move(minutes=15)
+    after(CaughtUp())
+    assert counted(work, "population_missed") == 2
+
+
+def test_a_population_that_cannot_be_counted_keeps_nothing_else_from_being_done(work):
+    looked: list[int] = []
+
+    def refuses(*_args, **_options):
+        raise RecordRefused("no", status=403)
+
+    after = AfterCatchUp(
+        record=work.record, index=work.index, marks=work.watermarks, clock=work.clock, practice=work.practice,
+        directory=lambda: (), metrics=work.metrics, population_every=timedelta(0),
+        lookback=timedelta(days=30), upkeep=lambda: looked.append(1), count=refuses,
+    )  # fmt: skip
+    after(CaughtUp())
+    assert looked == [1]
 
 
 def test_what_is_about_the_site_and_not_about_people_is_not_watched(work):

@@ -6,13 +6,16 @@ from typing import cast
 
 import pytest
 
-from service.adapters.redis_doorbell import Job
+from service.adapters.redis_doorbell import QUEUE_OF, Job
 from service.app import worker
 from service.app.celery_app import make_celery
 from service.app.settings import load_settings
 from service.app.telemetry import JsonLines
 from service.app.work import Work
 from service.app.worker import add_tasks
+
+# What Celery deprecates stops working in its next version.
+pytestmark = pytest.mark.filterwarnings("error")
 
 ARGUMENTS = {Job.TAKE_IN: (), Job.RECONCILE_PERSON: ("Patient/ana", "token"), Job.CATCH_UP: ()}
 
@@ -47,6 +50,13 @@ def test_a_fault_that_a_job_does_not_handle_is_told_with_type_and_place_and_no_v
     assert f'"job": "{job.value}"' in line
     assert '"fault": "ZeroDivisionError"' in line
     assert "Ana" not in line
+
+
+def test_every_job_travels_in_its_own_queue():
+    celery = make_celery(load_settings({"THROUGHLINE_REDIS_URL": "redis://localhost:6379/0"}))
+    add_tasks(celery, cast("Work", Faulty()))
+    routed = {job: celery.amqp.router.route({}, job.value)["queue"].name for job in Job}
+    assert routed == {job: queue.value for job, queue in QUEUE_OF.items()}
 
 
 def test_an_acknowledgement_that_is_lost_starts_the_consumer_anew_once():

@@ -6,7 +6,7 @@ They hold no opinion about the tree as it is; test_service.py applies them, test
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.architecture.source import Source
 
@@ -121,9 +121,9 @@ def other_fhir_models(source: Source) -> list[str]:
     ]
 
 
-def celery_tasks(source: Source) -> dict[str, bool]:
-    """Task function -> whether it names its queue, in its decorator or in a `task_routes` literal of the file."""
-    routed = _routed_names(source.tree)
+def celery_tasks(source: Source, *others: Source) -> dict[str, bool]:
+    """Task function -> whether its queue is named: in its decorator, or in `task_routes` of this file or of `others`."""
+    routed = _routed_names([each.tree for each in (source, *others)])
     found = {}
     for node in ast.walk(source.tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -134,7 +134,8 @@ def celery_tasks(source: Source) -> dict[str, bool]:
                 given = (
                     {k.arg: k.value for k in decorator.keywords} if isinstance(decorator, ast.Call) else {}
                 )
-                names = {node.name, _text(given.get("name"))}
+                name = given.get("name")
+                names = {node.name, _text(name), ast.unparse(name) if name else ""}
                 found[node.name] = "queue" in given or any(_is_routed(n, routed) for n in names if n)
     return found
 
@@ -189,21 +190,25 @@ def _is_reason(comment: str) -> bool:
     return len(words) >= 3
 
 
-def _routed_names(tree: ast.Module) -> set[str]:
-    """Keys of `task_routes = {...}` (or `task_routes={...}`) whose value names a queue."""
-    tables = [k.value for k in ast.walk(tree) if isinstance(k, ast.keyword) and k.arg == "task_routes"]
-    tables += [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and "task_routes" in ast.unparse(node.targets[0]).lower()
-    ]
-    rows = [
-        row
-        for table in tables
-        if isinstance(table, ast.Dict)
-        for row in zip(table.keys, table.values, strict=True)
-    ]
-    return {_text(key) for key, value in rows if "queue" in ast.unparse(value)}
+def _routed_names(trees: Sequence[ast.Module]) -> set[str]:
+    """Keys of `task_routes = {...}` (or `task_routes={...}`) whose value names a queue.
+
+    `{job.value: {"queue": …} for job, … in TABLE.items()}` routes the `.value` of every key of TABLE.
+    """
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    assigned = {ast.unparse(n.targets[0]): n.value for n in nodes if isinstance(n, ast.Assign)}
+    tables = [k.value for k in nodes if isinstance(k, ast.keyword) and k.arg == "task_routes"]
+    tables += [value for name, value in assigned.items() if "task_routes" in name.lower()]
+    found = set()
+    for table in tables:
+        if isinstance(table, ast.Dict):
+            rows = zip(table.keys, table.values, strict=True)
+            found |= {_text(key) for key, value in rows if "queue" in ast.unparse(value)}
+        elif isinstance(table, ast.DictComp) and "queue" in ast.unparse(table.value):
+            routed = assigned.get(ast.unparse(table.generators[0].iter).removesuffix(".items()"))
+            keys = [key for key in routed.keys if key] if isinstance(routed, ast.Dict) else []
+            found |= {f"{ast.unparse(key)}.value" for key in keys}
+    return found
 
 
 def _is_routed(name: str, routed: set[str]) -> bool:

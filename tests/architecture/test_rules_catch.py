@@ -165,3 +165,19 @@ def build(app):
     def unrelated(): ...
 """
     assert rules.celery_tasks(source(text)) == {"drain": True, "sweep": True, "write": True, "lost": False}
+
+
+def test_a_task_counts_as_queued_by_a_table_that_another_file_makes_routes_from() -> None:
+    tasks = """
+def build(app):
+    @app.task(name=Job.DRAIN.value)
+    def drain(): ...
+    @app.task(name=Job.LOST.value)
+    def lost(): ...
+"""
+    table = source("QUEUE_OF = {Job.DRAIN: Queue.INBOX}")
+    routes = source(
+        'app.conf.update(task_routes={job.value: {"queue": queue.value} for job, queue in QUEUE_OF.items()})'
+    )
+    assert rules.celery_tasks(source(tasks), table, routes) == {"drain": True, "lost": False}
+    assert rules.celery_tasks(source(tasks), table) == {"drain": False, "lost": False}

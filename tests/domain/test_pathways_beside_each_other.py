@@ -8,6 +8,7 @@ from service.domain.follow_up_task import DueIn
 from service.domain.measures import count
 from service.domain.needs import EnrolmentState, OnPathway, TaskState
 from service.domain.pathway import Measure, Pathway
+from service.domain.versions import Versions
 from service.domain.vocabulary import MeasureId, PathwayId, RoleId
 from tests.domain.an_imaginary_record import World
 from tests.domain.builders import (
@@ -115,7 +116,7 @@ def test_measures_count_what_another_pathway_did():
     counted, other = home(measures=(measure,)), crisis()
     life = beside(counted, other).set("visit", "completed", of=CRISIS)
 
-    (found,) = count(counted, [life.record], life.now, {p.id: p for p in (counted, other)})
+    (found,) = count(counted, [life.record], life.now, Versions([counted, other]))
     assert found.numerator == (HOME,)
 
 

@@ -31,7 +31,6 @@ from tests.processes import eventually, free_port
 
 OURS = ("web", "worker", "scheduler")
 REDIS, FHIR = "Redis server", "FHIR server"
-BACK_WITHIN = 60.0
 ASKED = "asked for by the test"
 BURNS_FOR = 1.5
 """Seconds of work under random fire in each scene before the first moment of calm."""
@@ -89,14 +88,14 @@ class BurningWorld(World):
         [fire] = self.fire
         with fire.lock:  # a moment of calm
             if fire.hits:
-                eventually(fire.everybody_is_back, within=BACK_WITHIN)
+                eventually(fire.everybody_is_back)
                 self._catch_up()
             super().settle()
 
     def _catch_up(self) -> None:
         """One that begins now, as the scheduler asks for every few seconds; each leaves its mark at its end."""
-        eventually(self._ring, within=BACK_WITHIN)
-        eventually(lambda: self.queue.watermarks.get(MARK) != ASKED, within=BACK_WITHIN)
+        eventually(self._ring)
+        eventually(lambda: self.queue.watermarks.get(MARK) != ASKED)
 
     def _ring(self) -> bool:
         """Once no other is under way."""
@@ -137,7 +136,7 @@ def tell_under_fire(
         def begins(name: str) -> None:
             scene[0] = name
             if at_each_scene:
-                eventually(lambda: fire.hit(at_each_scene), within=BACK_WITHIN)
+                eventually(lambda: fire.hit(at_each_scene))
 
         burning = BurningWorld(**vars(world), fire=[fire], when_settling=burn_once_a_scene)
         story = Story(world=burning, timeline=Timeline(Console(file=StringIO())), meanwhile=begins)

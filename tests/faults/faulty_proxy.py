@@ -18,6 +18,8 @@ from threading import Lock, Thread
 
 import httpx
 
+from tests.processes import PATIENCE
+
 HOP = {
     "connection",
     "transfer-encoding",
@@ -46,7 +48,7 @@ class FaultyProxy:
         # In turn, so that each kind comes about however few requests there are.
         self._writes_go = cycle(["409", "lost", "503", "429", "cut", "500", "503 asked to wait"])
         self._reads_go = cycle(["503", "cut", "429", "lost", "500", "503 asked to wait"])
-        self._http = httpx.Client(timeout=60, trust_env=False)
+        self._http = httpx.Client(timeout=PATIENCE, trust_env=False)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self._server.daemon_threads = True
 

@@ -23,7 +23,7 @@ from service.fhir import systems
 from service.ports import InboxUnavailable, Resource
 from tests.faults.standing import name_of
 from tests.faults.town import STAFF
-from tests.processes import ServiceProcesses, eventually
+from tests.processes import PATIENCE, ServiceProcesses, eventually
 
 DENVER = ZoneInfo("America/Denver")
 DISCHARGED_AT = datetime(2026, 3, 6, 16, 30, tzinfo=DENVER)
@@ -133,7 +133,7 @@ class Site:
             except InboxUnavailable:
                 return False
 
-    def settle(self, *, within: float = 60.0) -> None:
+    def settle(self) -> None:
         """Wait until nothing has been waiting for a moment."""
         since = [monotonic()]
 
@@ -142,20 +142,27 @@ class Site:
                 since[0] = monotonic()
             return monotonic() - since[0] >= QUIET_FOR
 
-        eventually(has_been_quiet, within=within, every=0.1)
+        eventually(has_been_quiet, every=0.1)
 
     def notify(
         self, subscription: str, method: str = "PUT", path: str = "", body: bytes = b"", **headers: str
     ) -> Any:
-        """One notification to the web process, with the right secret unless `headers` say otherwise."""
+        """One notification to the web process, with the right secret unless `headers` say otherwise.
+
+        Whoever is told that it could not be stored just now sends it again, as every server does.
+        """
         url = f"{self.processes.web_url}/notifications/{token(KEY, subscription)}"
         known = {
             "Authorization": f"Bearer {secret(KEY, subscription)}",
             "Content-Type": "application/fhir+json",
         }
-        return self.http.request(
-            method, f"{url}/{path}" if path else url, content=body, headers={**known, **headers}
-        )
+        address = f"{url}/{path}" if path else url
+
+        def answered() -> httpx.Response | None:
+            answer = self.http.request(method, address, content=body, headers={**known, **headers})
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        return eventually(answered)
 
 
 @contextmanager
@@ -167,7 +174,7 @@ def open_site(folder: Path, *, fhir_url: str | None = None, **environment: str) 
     with (
         EmbeddedFhirServer(folder / "fhir", settings=settings) as fhir,
         EmbeddedRedis(folder / "redis") as redis,
-        httpx.Client(timeout=30, trust_env=False) as http,
+        httpx.Client(timeout=PATIENCE, trust_env=False) as http,
     ):
         processes = ServiceProcesses(
             fhir_url or fhir.base_url,

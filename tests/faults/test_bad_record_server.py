@@ -51,11 +51,10 @@ def test_a_storm_of_503_429_409_and_lost_answers_parks_nobody_and_does_nothing_t
     proxy.faulty = 0.25
     eventually(
         lambda: all(len(site.follow_ups(stay)) >= len(AFTER_DISCHARGE) for stay in stays),
-        within=90,
         every=0.2,
     )
     proxy.faulty = 0.0
-    eventually(site.is_quiet, within=60)
+    eventually(site.is_quiet)
     site.settle()
 
     assert {"503", "429", "409", "lost", "cut"} <= set(proxy.answered)
@@ -68,11 +67,9 @@ def test_a_storm_of_503_429_409_and_lost_answers_parks_nobody_and_does_nothing_t
 def test_escalations_that_fall_due_while_the_server_is_down_are_raised_once_when_it_is_back(site, proxy):
     proxy.down = True
     site.set_time(NOW + timedelta(days=2, hours=20))
-    eventually(lambda: "reconcile failed" in site.processes.output("worker"), within=60)
+    eventually(lambda: "reconcile failed" in site.processes.output("worker"))
     proxy.down = False
-    eventually(
-        lambda: set(rungs(site).values()) == {6} and rungs(site)["contact-person"] == 6, within=90, every=0.3
-    )
+    eventually(lambda: set(rungs(site).values()) == {6} and rungs(site)["contact-person"] == 6, every=0.3)
     site.settle()
 
     assert wrong_with(site.everything()) == []
@@ -90,10 +87,9 @@ def test_a_person_whose_record_is_refused_is_parked_in_sight_blocks_nobody_and_i
     others = [site.discharge()[1] for _ in range(3)]
     eventually(
         lambda: all(site.follow_ups(other) == sorted(AFTER_DISCHARGE) for other in others),
-        within=60,
         every=0.2,
     )
-    eventually(lambda: parked(site), within=60)
+    eventually(lambda: parked(site))
 
     listed = throughline(site, "dead-letters", "list", "--json")
     assert listed.returncode == 0, listed.stderr
@@ -107,7 +103,7 @@ def test_a_person_whose_record_is_refused_is_parked_in_sight_blocks_nobody_and_i
         "1 tried again."
         in (said := throughline(site, "dead-letters", "retry", letter["id"])).stdout + said.stderr
     )
-    eventually(lambda: site.follow_ups(stay) == sorted(AFTER_DISCHARGE), within=60, every=0.2)
+    eventually(lambda: site.follow_ups(stay) == sorted(AFTER_DISCHARGE), every=0.2)
     assert parked(site) == []
     assert throughline(site, "dead-letters", "retry", letter["id"]).returncode != 0
     site.settle()

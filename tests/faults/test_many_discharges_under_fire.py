@@ -43,7 +43,7 @@ def test_thirty_discharges_four_killed_workers_and_an_emptied_redis_make_one_of_
     site.processes.start("worker-1", "worker-2", "scheduler-1", "scheduler-2")
     workers = ["worker-1", "worker-2"]
     for number, enough in enumerate((3, 9, 16, 23)):
-        eventually(partial(_has_plans, site, enough), within=60, every=0.02)
+        eventually(partial(_has_plans, site, enough), every=0.02)
         site.processes.kill(workers.pop(0))
         if number == 1:
             site.processes.kill("scheduler-1")
@@ -52,7 +52,7 @@ def test_thirty_discharges_four_killed_workers_and_an_emptied_redis_make_one_of_
                 client.flushall()
         workers.append(f"worker-{3 + number}")
         site.processes.start(workers[-1])
-    eventually(lambda: len(site.names("CarePlan")) >= PEOPLE, within=90, every=0.2)
+    eventually(lambda: len(site.names("CarePlan")) >= PEOPLE, every=0.2)
     site.settle()
 
     for stay in stays:
@@ -65,7 +65,7 @@ def test_what_falls_due_after_redis_was_emptied_escalates_once_for_everybody(sit
     with connect(site.redis.url) as client:
         client.flushall()
     site.set_time(NOW + timedelta(days=2, hours=20))  # Monday, 13:45 after the change of the clocks
-    eventually(lambda: set(told_about(site).values()) == {PEOPLE}, within=90, every=0.2)
+    eventually(lambda: set(told_about(site).values()) == {PEOPLE}, every=0.2)
     site.settle()
 
     per_follow_up = told_about(site)
@@ -120,4 +120,4 @@ def test_bells_that_a_killed_worker_left_rung_keep_nobody_waiting(site):
         for bell in ("inbox", "catch-up"):
             client.set(Keys().bell(bell), b"1", px=600_000)
     site.processes.start("worker-9", "scheduler-9")
-    eventually(lambda: site.follow_ups(stay) == sorted(AFTER_DISCHARGE), within=30, every=0.1)
+    eventually(lambda: site.follow_ups(stay) == sorted(AFTER_DISCHARGE), every=0.1)

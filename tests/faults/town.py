@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from prometheus_client import CollectorRegistry
 
 from service.adapters.memory_record import Faults, InMemoryRecord
+from service.app.metrics import WorkMetrics
 from service.app.practice import begins, practice_of, role_codes
-from service.app.telemetry import WorkMetrics
 from service.app.work import Work
 from service.domain.vocabulary import Reference
 from service.fhir import systems
@@ -94,10 +94,12 @@ class RewindableRecord(InMemoryRecord):
     """The write before which its sender was cut off."""
 
     def kept(self) -> Any:
-        return copy.deepcopy((self._versions, self._next_id))
+        """Versions are added and never changed, so the lists of them are all that must be kept."""
+        return {reference: list(versions) for reference, versions in self._versions.items()}, self._next_id
 
     def rewind(self, kept: Any) -> None:
-        self._versions, self._next_id = copy.deepcopy(kept)
+        versions, self._next_id = kept
+        self._versions = {reference: list(each) for reference, each in versions.items()}
         self.writes, self.late, self.faults = 0, None, Faults()
 
     def arrives_late(self) -> None:

@@ -39,7 +39,7 @@ def example(name: str, base_url: str | None = None) -> Parsed:
 # --- public examples --------------------------------------------------------------------------------------------
 
 EXPECTED = {
-    "r4/handshake_bundle_example": (Kind.HANDSHAKE, [], 0, (), False),
+    "r4/handshake_bundle_example": (Kind.HANDSHAKE, [], 0, (), True),
     "r4/heartbeat_bundle_example": (Kind.HEARTBEAT, [], 2, (), False),
     "r4/empty_notification_bundle_example": (Kind.EVENT, [], 1, (1,), True),
     "r4/empty_notification_bundle_non_conformant_example": (Kind.EVENT, [], 1, (1,), True),
@@ -49,7 +49,7 @@ EXPECTED = {
     "r4/full_resource_notification_bundle_example": (
         Kind.EVENT, ["Encounter/86009987-eabe-42bf-8c02-b112b18cb616"], 1, (1,), False,
     ),
-    "r4b/notification-handshake": (Kind.HANDSHAKE, [], 0, (), False),
+    "r4b/notification-handshake": (Kind.HANDSHAKE, [], 0, (), True),
     "r4b/notification-heartbeat": (Kind.HEARTBEAT, [], 310, (), False),
     "r4b/notification-empty": (Kind.EVENT, [], 2, (2,), True),
     "r4b/notification-id-only": (Kind.EVENT, ["Encounter/2"], 2, (2,), False),
@@ -59,7 +59,7 @@ EXPECTED = {
     "r4b/notification-full-resource-with-patient": (Kind.EVENT, ["Encounter/2"], 2, (2,), False),
     "r4b/notification-message-full-resource": (Kind.EVENT, ["Encounter/2"], 2, (2,), False),
     "r4b/notification-query-status": (Kind.HEARTBEAT, [], 310, (), False),
-    "r5/notification-handshake": (Kind.HANDSHAKE, [], 0, (), False),
+    "r5/notification-handshake": (Kind.HANDSHAKE, [], 0, (), True),
     "r5/notification-heartbeat": (Kind.HEARTBEAT, [], 310, (), False),
     "r5/notification-empty": (Kind.EVENT, [], 2, (2,), True),
     "r5/notification-error": (Kind.EVENT, [], 328, (328,), True),
@@ -367,7 +367,7 @@ NOT_UTF8 = "The body is not UTF-8. FHIR JSON is always UTF-8."
     [
         (b"{", NOT_JSON),
         (b'{"resourceType":"Encounter"} trailing', NOT_JSON),
-        (b"<Encounter/>", NOT_JSON),
+        (b"Encounter/1", NOT_JSON),
         (b"NaN", NOT_JSON),
         (b'"\\ud800"', NOT_JSON),
         (b"[" * 3000 + b"]" * 3000, NOT_JSON),

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.vocabulary import Reference
+from service.domain.vocabulary import PathwayId, Reference
+from service.fhir.record_history import HistoryEntry
+from service.fhir.systems import ENROLMENT
 from service.flow.catch_up import MARK, catch_up
-from service.ports import RecordRefused, RecordUnavailable
+from service.ports import NotInRecord, RecordRefused, RecordUnavailable
 from tests.fakes import HOUSE_NOW, FakeWatermarks, FakeWorkIndex
 
 SERVER_NOW = datetime(2026, 3, 6, 23, 0, tzinfo=UTC)  # half an hour behind ours, as servers are
@@ -27,6 +29,8 @@ class Record:
         self.breaks_after = None
         self.can_sort = True
         self.searches = []
+        self.deleted = {}
+        self.keeps_no_history = set()
 
     def write(self, reference, person, **content):
         kind, _, logical_id = reference.partition("/")
@@ -39,6 +43,32 @@ class Record:
             "subject": {"reference": person},
             **content,
         }
+
+    def delete(self, reference):
+        self.now += timedelta(seconds=1)
+        del self.resources[reference]
+        self.deleted[reference] = self.now
+
+    def since(self, kind, at):
+        """The history of a type, newest first."""
+        if kind in self.keeps_no_history:
+            raise NotInRecord("no history", status=404)
+        there = [(datetime.fromisoformat(r["meta"]["lastUpdated"]), ref) for ref, r in self.resources.items()]
+        gone = [(when, ref) for ref, when in self.deleted.items()]
+        for when, reference in sorted([*there, *gone], reverse=True):
+            if reference.startswith(f"{kind}/") and when >= at:
+                resource = self.resources.get(reference)
+                version = resource["meta"]["versionId"] if resource else "gone"
+                yield HistoryEntry(
+                    reference=reference,
+                    version=version,
+                    changed_at=when,
+                    resource=resource,
+                    deleted=resource is None,
+                )
+
+    def search_all(self, searches):
+        return [list(self.search(search)) for search in searches]
 
     def search(self, search):
         self.searches.append(search)
@@ -55,6 +85,7 @@ class Record:
             and datetime.fromisoformat(each["meta"]["lastUpdated"]) >= since
             and ("status" not in params or each.get("status") in params["status"].split(","))
             and ("category" not in params or each.get("category") == params["category"])
+            and ("identifier" not in params or _named(each) & set(params["identifier"].split(",")))
         ]
         if "_sort" in params:
             found.sort(key=lambda each: each["meta"]["lastUpdated"], reverse=True)
@@ -62,6 +93,10 @@ class Record:
             if self.breaks_after is not None and number >= self.breaks_after:
                 raise RecordUnavailable("no answer")
             yield resource
+
+
+def _named(resource):
+    return {f"{each['system']}|{each['value']}" for each in resource.get("identifier", [])}
 
 
 @pytest.fixture
@@ -74,11 +109,19 @@ def marks():
     return FakeWatermarks()
 
 
-def run(record, marks, *, types=TYPES, now=HOUSE_NOW):
+def run(record, marks, *, types=TYPES, now=HOUSE_NOW, history=False):
     """One catch-up; who was woken, and what it says it did."""
     index = FakeWorkIndex()
     done = catch_up(
-        record, index, marks, types=types, begins={"Encounter"}, now=now, lookback=timedelta(days=30)
+        record,
+        index,
+        marks,
+        types=types,
+        begins={"Encounter"},
+        now=now,
+        lookback=timedelta(days=30),
+        history=record if history else None,
+        pathways=[PathwayId("after-a-stay")],
     )
     assert done.woken == len(index.people()) == len(index.woken)
     return index.people(), done
@@ -189,6 +232,70 @@ def test_a_type_watched_since_today_is_read_over_the_look_back_without_a_rebuild
     record.write("Communication/1", BEN)
     people, done = run(record, marks, types=TYPES | {"Communication"})
     assert (people, done.rebuilt) == ({BEN}, False)
+
+
+def test_changes_that_were_not_seen_before_are_told_by_type_and_time(record, marks):
+    record.write("Encounter/1", ANA)
+    assert run(record, marks)[1].newest == {}  # a rebuild reads what is old news
+    record.write("Observation/1", BEN)
+    assert run(record, marks)[1].newest == {"Observation": record.now}
+    assert run(record, marks)[1].newest == {}
+
+
+# --- the history of a type
+
+
+def begun_by(record, reference, anchor, person):
+    record.write(reference, person, identifier=[{"system": ENROLMENT, "value": f"after-a-stay/{anchor}"}])
+
+
+def test_whoever_was_on_a_pathway_because_of_what_is_deleted_now_is_woken_once(record, marks):
+    record.write("Encounter/1", ANA)
+    begun_by(record, "CarePlan/1", "Encounter/1", ANA)
+    run(record, marks, history=True)
+    record.delete("Encounter/1")
+
+    assert run(record, marks, history=True)[0] == {ANA}
+    assert run(record, marks, history=True)[0] == set()
+
+
+def test_what_is_deleted_and_began_nothing_wakes_nobody(record, marks):
+    record.write("Encounter/1", ANA)
+    run(record, marks, history=True)
+    record.delete("Encounter/1")
+
+    assert run(record, marks, history=True)[0] == set()
+
+
+def test_a_server_without_such_a_history_is_caught_up_all_the_same(record, marks):
+    record.keeps_no_history = set(TYPES)
+    run(record, marks, history=True)
+    record.write("Encounter/1", ANA)
+
+    people, done = run(record, marks, history=True)
+    assert (people, done.refused) == ({ANA}, ())
+
+
+def test_a_type_whose_search_is_refused_is_read_from_its_history(record, marks):
+    record.write("Encounter/0", CAM)
+    run(record, marks, history=True)
+    record.refuses = {"Encounter"}
+    record.write("Encounter/1", ANA)
+    begun_by(record, "CarePlan/1", "Encounter/0", CAM)
+    run(record, marks, history=True)
+    record.write("Encounter/1", ANA)
+    record.delete("Encounter/0")
+
+    people, done = run(record, marks, history=True)
+    assert (people, done.refused) == ({ANA, CAM}, ())
+    assert run(record, marks, history=True)[0] == set()
+
+
+def test_a_type_that_can_neither_be_searched_nor_has_a_history_is_told(record, marks):
+    run(record, marks, history=True)
+    record.refuses, record.keeps_no_history = {"Encounter"}, {"Encounter"}
+
+    assert run(record, marks, history=True)[1].refused == ("Encounter",)
 
 
 def test_a_broken_mark_is_read_over_rather_than_trusted(record, marks):

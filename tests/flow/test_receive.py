@@ -109,6 +109,16 @@ def test_json_is_accepted_under_the_names_that_senders_use(media_type) -> None:
     assert answer(ENCOUNTER, headers={**BEARER, "content-type": media_type}).status == 200
 
 
+XML_ENCOUNTER = b'<Encounter xmlns="http://hl7.org/fhir"><id value="e1"/></Encounter>'
+
+
+@pytest.mark.parametrize("media_type", ["application/fhir+xml", "application/xml", "text/plain", ""])
+def test_xml_is_accepted_and_answered_in_json(media_type) -> None:
+    put = answer(XML_ENCOUNTER, method="PUT", headers={**BEARER, "content-type": media_type})
+
+    assert text(put) == "200 information informational: The notification is stored and will be looked at."
+
+
 def test_the_media_type_of_nothing_does_not_matter() -> None:
     assert answer(b"", headers={**BEARER, "content-type": "application/fhir+xml"}).status == 200
 
@@ -126,7 +136,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too deep": (
         {"body": b'{"resourceType":' + b"[" * 100 + b"]" * 100 + b"}"},
-        "400 error too-costly: The JSON is nested deeper than 5 levels. No FHIR resource needs that; it was not stored.",
+        "400 error too-costly: The body is nested deeper than 5 levels. No FHIR resource needs that; it was not stored.",
     ),
     "too large": (
         {"body": b" " * 1_001},
@@ -136,13 +146,25 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"headers": {**BEARER, "content-length": "99999999"}},
         "413 error too-long: The body is larger than 0.001 MB. Subscribe without payload, or with id-only content: the record is read anyway.",
     ),
-    "XML": (
+    "XML that is not FHIR": (
         {"body": b"<Encounter/>", "headers": {**BEARER, "content-type": "application/fhir+xml"}},
-        "415 error not-supported: XML is not accepted here. Ask for JSON: set the Subscription's channel.payload to application/fhir+json.",
+        "400 error structure: The body is XML but not a FHIR resource: its root has to be a resource in http://hl7.org/fhir.",
+    ),
+    "broken XML": (
+        {"body": b"<Encounter", "headers": {**BEARER, "content-type": "application/fhir+xml"}},
+        "400 error structure: The body is not well-formed XML. Send the notification as FHIR JSON, or as FHIR XML in UTF-8.",
+    ),
+    "XML with a document type": (
+        {"body": b'<!DOCTYPE x [<!ENTITY a "b">]><x/>', "headers": {**BEARER, "content-type": "text/xml"}},
+        "400 error structure: The XML declares a document type or entities, which are never read. Send the resource alone.",
+    ),
+    "XML too deep": (
+        {"body": b"<a>" * 300, "headers": {**BEARER, "content-type": "application/fhir+xml"}},
+        "400 error structure: The body is not well-formed XML. Send the notification as FHIR JSON, or as FHIR XML in UTF-8.",
     ),
     "a form": (
         {"body": b"a=b", "headers": {**BEARER, "content-type": "application/x-www-form-urlencoded"}},
-        "415 error not-supported: This media type is not accepted here. Send FHIR JSON as application/fhir+json.",
+        "415 error not-supported: This media type is not accepted here. Send FHIR JSON as application/fhir+json, or FHIR XML as application/fhir+xml.",
     ),
     "compressed": (
         {"body": b"\x1f\x8b", "headers": {**BEARER, "content-encoding": "gzip"}},

@@ -14,6 +14,8 @@ import pytest
 from service.adapters.memory_record import Faults, InMemoryRecord
 from service.app.practice import practice_of, role_codes
 from service.domain.decide import decide_all
+from service.domain.due import Unit, Within
+from service.domain.follow_up_task import DueIn
 from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.flow.directory import KeptDirectory
@@ -83,9 +85,8 @@ def look(practice, library, clock):
 
     def look(record, **more):
         directory = KeptDirectory(record, role_codes(library), monotonic=lambda: 0.0)
-        return reconcile(
-            ANA, record=record, practice=practice, now=clock.now(), directory=directory.people, **more
-        )
+        given = {"practice": practice, "directory": directory.people, **more}
+        return reconcile(ANA, record=record, now=clock.now(), **given)
 
     return look
 
@@ -290,14 +291,51 @@ def test_an_enrolment_whose_beginning_is_hidden_from_us_goes_on(look, record, cl
     assert decision.enrolment.status == "active"
 
 
-def test_a_pathway_that_is_gone_from_the_mappings_is_told_not_forgotten(record, practice, look, caplog):
+def test_a_pathway_that_is_gone_from_the_mappings_is_told_not_forgotten(record, practice, look):
     look(record)
     without = type(practice)(pathways={}, catalogue=practice.catalogue, types=practice.types)
-    with caplog.at_level(logging.WARNING):
-        reconcile(ANA, record=record, practice=without, now=HOUSE_NOW)
-    assert [r.getMessage() for r in caplog.records] == [
-        "a running enrolment is on a pathway that is not in the mappings folder; it is left as it is"
-    ]
+    done = reconcile(ANA, record=record, practice=without, now=HOUSE_NOW)
+    assert done.not_followed == ("after-discharge 2026.1.0",)
+    assert (done.writes, done.decisions) == (0, ())
+
+
+def quicker(practice):
+    """The next version of the pathway: everything is due within an hour; `earlier` keeps the one before or not."""
+    [first] = practice.pathways.values()
+    hour = Within(count=1, unit=Unit.HOURS)
+    stages = tuple(
+        replace(s, tasks=tuple(replace(t, accept_within=hour, due_in=DueIn(otherwise=hour)) for t in s.tasks))
+        for s in first.stages
+    )
+    next_one = replace(first, version="2026.2.0", stages=stages)
+    return replace(practice, pathways={first.id: next_one}, earlier=(replace(first, current=False),))
+
+
+def test_who_is_on_an_earlier_version_is_followed_by_it_and_named_by_it(look, record, practice, clock):
+    look(record)
+    clock.move(hours=2)
+    done = look(record, practice=quicker(practice))
+    assert (done.writes, done.not_followed) == (0, ())
+    [decision] = done.decisions
+    assert decision.enrolment.pathway_version == "2026.1.0"
+    assert decision.next_due_at == HOUSE_NOW + timedelta(hours=4)
+
+
+def test_an_earlier_version_writes_under_its_own_name(look, record, practice, clock):
+    look(record)
+    clock.move(hours=5)
+    assert look(record, practice=quicker(practice)).writes > 0
+    said = {
+        c for r in record.everything() for c in (*r.get("instantiatesCanonical", ()), *r.get("policy", ()))
+    }
+    assert said == {"https://throughline.example/fhir/PlanDefinition/after-discharge|2026.1.0"}
+
+
+def test_an_enrolment_on_a_version_that_is_not_kept_is_left_as_it_is_and_named(look, record, practice, clock):
+    look(record)
+    clock.move(hours=5)
+    done = look(record, practice=replace(quicker(practice), earlier=()))
+    assert (done.writes, done.not_followed) == (0, ("after-discharge 2026.1.0",))
 
 
 def test_one_line_is_logged_per_decision_with_nothing_about_the_person(look, record, caplog):

@@ -65,11 +65,18 @@ class Site:
     index: FakeWorkIndex = field(default_factory=FakeWorkIndex)
     record: Record = field(default_factory=Record)
     letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
-    marks: FakeWatermarks = field(default_factory=FakeWatermarks)
+    marks: FakeWatermarks = field(
+        default_factory=lambda: FakeWatermarks({"known:encounters": "Subscription/s1"})
+    )
     echoes: FakeEchoes = field(default_factory=FakeEchoes)
     clock: ManualClock = field(default_factory=ManualClock)
     caught_up: list[str] = field(default_factory=list)
     catch_up_fails: Exception | None = None
+    events: dict[int, dict] = field(default_factory=dict)
+    """What the server tells again when asked, by number."""
+    events_fail: Exception | None = None
+    answers_alone: bool = False
+    asked: list[tuple[str, int, int]] = field(default_factory=list)
 
     def comes(self, body=b"", *, subscription="encounters", method="POST", path="", headers=None) -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -88,8 +95,26 @@ class Site:
         return take_in(
             self.inbox, self.index, cast("FhirRecord", self.record), self.letters, self.clock,
             watermarks=self.marks, echoes=self.echoes, catch_up=self._catch_up, pathways=[PathwayId("after-discharge")],
-            base_url=BASE, limit=limit,
+            base_url=BASE, limit=limit, events=self._events, canaries={"canary"},
         )  # fmt: skip
+
+    def _events(self, reference: str, first: int, last: int) -> dict:
+        if self.events_fail is not None:
+            raise self.events_fail
+        self.asked.append((reference, first, last))
+        told = [(number, self.events[number]) for number in range(first, last + 1) if number in self.events]
+        if self.answers_alone:
+            return told[0][1]
+        numbered = [
+            {
+                "eventNumber": str(number),
+                "focus": {"reference": f"{resource['resourceType']}/{resource['id']}"},
+                "additionalContext": [resource["subject"]],
+            }
+            for number, resource in told
+        ]
+        status = {"resourceType": "SubscriptionStatus", "type": "query-event", "notificationEvent": numbered}
+        return {"resourceType": "Bundle", "type": "history", "entry": [{"resource": status}]}
 
     def _catch_up(self, name: str) -> None:
         if self.catch_up_fails is not None:
@@ -369,6 +394,12 @@ def numbered(site, *numbers) -> None:
     site.take_in()
 
 
+def after_the_grace(site) -> TakenIn:
+    """A worker looks again when a missing number is no longer to be expected."""
+    site.clock.move(seconds=3)
+    return site.take_in()
+
+
 def test_numbers_in_a_row_need_no_catch_up(site) -> None:
     numbered(site, 21)
     numbered(site, 22)
@@ -378,11 +409,151 @@ def test_numbers_in_a_row_need_no_catch_up(site) -> None:
     assert site.marks.get("events:encounters") == "24"
 
 
-def test_a_missing_number_is_caught_up(site) -> None:
+def test_a_missing_number_is_caught_up_when_it_has_stayed_away(site) -> None:
+    numbered(site, 21)
+    numbered(site, 23)
+    assert site.caught_up == []
+
+    after_the_grace(site)
+    assert site.caught_up == ["encounters"]
+    after_the_grace(site)
+    assert site.caught_up == ["encounters"]
+
+
+def test_a_number_that_comes_late_closes_its_gap(site) -> None:
+    numbered(site, 21)
+    numbered(site, 24)
+    numbered(site, 23)
+    assert json.loads(site.marks.get("missing:encounters"))[0][:2] == [22, 22]
+    numbered(site, 22)
+
+    after_the_grace(site)
+    assert site.caught_up == []
+    assert site.marks.get("missing:encounters") == "[]"
+    assert site.marks.get("gaps") == "{}"
+
+
+# --- asking the server again ------------------------------------------------------------------------------------
+
+
+def test_missed_events_are_asked_for_again_and_wake_whom_they_concern(site) -> None:
+    site.events = {22: encounter("e22", "p22"), 23: encounter("e23", "p23")}
+    numbered(site, 21)
+    numbered(site, 24)
+
+    taken = after_the_grace(site)
+
+    assert site.asked == [("Subscription/s1", 22, 23)]
+    assert (taken.recovered, taken.caught_up) == (2, ())
+    assert {"Patient/p22", "Patient/p23"} <= site.index.people()
+    after_the_grace(site)
+    assert len(site.asked) == 1
+
+
+def test_what_the_server_does_not_tell_again_is_caught_up(site) -> None:
+    site.events = {23: encounter("e23", "p23")}
+    numbered(site, 21)
+    numbered(site, 24)
+
+    assert after_the_grace(site).caught_up == ("encounters",)
+    assert "Patient/p23" in site.index.people()
+    assert after_the_grace(site) == TakenIn()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        NotInRecord("There is no such operation.", status=404),
+        RecordRefused("Not supported.", status=400),
+        KeyError("ours to fix"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_server_that_tells_nothing_again_is_caught_up(site, failure) -> None:
+    site.events_fail = failure
     numbered(site, 21)
     numbered(site, 23)
 
-    assert site.caught_up == ["encounters"]
+    assert after_the_grace(site).caught_up == ("encounters",)
+
+
+def test_an_answer_that_is_no_notification_is_caught_up(site) -> None:
+    site.events = {22: {"resourceType": "OperationOutcome"}}
+    site.answers_alone = True
+    numbered(site, 21)
+    numbered(site, 23)
+
+    assert after_the_grace(site).caught_up == ("encounters",)
+
+
+def test_a_server_that_does_not_answer_is_asked_again_a_little_later(site) -> None:
+    site.events_fail = RecordUnavailable("The record is down.")
+    numbered(site, 21)
+    numbered(site, 23)
+    assert after_the_grace(site).caught_up == ()
+    assert after_the_grace(site) == TakenIn()  # too soon
+
+    site.events_fail, site.events = None, {22: encounter("e22", "p22")}
+    after_the_grace(site)
+    assert "Patient/p22" in site.index.people()
+    assert site.caught_up == []
+
+
+def test_where_the_server_was_not_looked_at_yet_the_notification_names_the_subscription(site) -> None:
+    site.marks.marks.clear()
+    site.events = {22: encounter("e22", "p22")}
+    numbered(site, 21)
+    numbered(site, 23)
+    site.clock.move(seconds=3)
+    named = event(type_="heartbeat", since=23)
+    named["entry"][0]["resource"]["subscription"] = {"reference": f"{BASE}/Subscription/named"}
+    site.comes(named)
+    site.take_in()
+
+    assert site.asked == [("Subscription/named", 22, 22)]
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=60),
+    st.integers(1, 5),
+    st.sets(st.integers(1, 40), max_size=20),
+)
+def test_whatever_comes_in_whatever_order_every_number_is_heard_recovered_or_caught_up(
+    order, limit, told
+) -> None:
+    site = Site(events={number: encounter(f"e{number}", f"r{number}") for number in told})
+    site.comes(event("Patient/p0", numbers=[0]))
+    site.take_in()
+    for number in order:
+        site.comes(event(f"Patient/p{number}", numbers=[number]))
+    while site.inbox.size():
+        site.take_in(limit)
+    after_the_grace(site)
+
+    heard = {int(person.removeprefix("Patient/p")) for person in site.index.people() if "/p" in person}
+    recovered = {int(person.removeprefix("Patient/r")) for person in site.index.people() if "/r" in person}
+    unaccounted = set(range(max(order))) - heard - recovered
+    assert not unaccounted or site.caught_up == ["encounters"]
+    assert after_the_grace(site) == TakenIn()
+
+
+# --- the canary -------------------------------------------------------------------------------------------------
+
+
+def test_the_canary_is_remembered_and_costs_neither_a_read_nor_a_catch_up(site) -> None:
+    basic = {"resourceType": "Basic", "id": "c", "meta": {"versionId": "7"}}
+    site.comes(basic, subscription="canary", method="PUT", path="Basic/c")
+    site.comes(b"", subscription="canary")
+
+    taken = site.take_in()
+
+    assert taken.skipped == {Skip.CANARY: 2}
+    assert (site.record.reads, site.record.searches, site.caught_up) == ([], 0, [])
+    at = "2026-03-06T16:30:00-07:00"
+    assert json.loads(site.marks.get("canary-heard")) == [["7", at], ["", at]]
+
+
+# --- gaps that cannot be closed ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -398,26 +569,33 @@ def test_a_gap_that_could_not_be_caught_up_is_found_again(site, failure) -> None
     numbered(site, 21)
     site.catch_up_fails = failure
     numbered(site, 23)
+    after_the_grace(site)
     site.catch_up_fails = None
-    numbered(site, 24)
+    site.clock.move(minutes=5)
+    site.take_in()
 
     assert site.caught_up == ["encounters"]
+    assert site.marks.get("missing:encounters") == "[]"
 
 
 def test_a_redis_that_goes_away_while_catching_up_parks_nothing_and_finishes_nothing(site) -> None:
     numbered(site, 21)
+    numbered(site, 23)
     site.catch_up_fails = InboxUnavailable("away")
+    site.comes(encounter())
     with pytest.raises(InboxUnavailable):
-        numbered(site, 23)
+        after_the_grace(site)
 
     assert site.letters.list() == []
     assert site.inbox.size() == 1
+    assert site.marks.get("missing:encounters") != "[]"
 
 
 def test_a_heartbeat_that_counts_more_than_we_saw_is_a_gap(site) -> None:
     numbered(site, 21)
     site.comes(event(type_="heartbeat", since=22))
     site.take_in()
+    after_the_grace(site)
 
     assert site.caught_up == ["encounters"]
 
@@ -426,12 +604,24 @@ def test_a_handshake_begins_the_count_again_and_is_remembered(site) -> None:
     numbered(site, 300)
     site.comes(event(type_="handshake", since=0))
     site.take_in()
+    assert site.caught_up == ["encounters"]  # nothing was told before it
     numbered(site, 1)
     numbered(site, 3)
-
-    assert site.caught_up == ["encounters"]
     assert site.marks.get("handshake:encounters") == "2026-03-06T16:30:00-07:00"
     assert site.marks.get("heard:encounters") == "2026-03-06T16:30:00-07:00"
+    after_the_grace(site)
+
+    assert site.caught_up == ["encounters"] * 2
+
+
+def test_a_connection_that_is_shaken_hands_on_anew_says_what_was_missed(site) -> None:
+    numbered(site, 21)
+    site.comes(event(type_="handshake", since=25))
+    site.take_in()
+    after_the_grace(site)
+
+    assert site.asked == [("Subscription/s1", 22, 25)]
+    assert site.caught_up == ["encounters"] * 2  # at the handshake, and because nothing was told again
 
 
 def test_an_error_told_by_the_server_is_remembered_until_it_is_over(site) -> None:
@@ -521,8 +711,9 @@ def test_nothing_is_finished_when_nobody_could_be_woken(site) -> None:
 
 
 def test_an_empty_inbox_is_no_work(site) -> None:
+    before = dict(site.marks.marks)
     assert site.take_in() == TakenIn()
-    assert site.marks.marks == {}
+    assert site.marks.marks == before
 
 
 def test_logs_name_no_person(site, caplog) -> None:

@@ -15,12 +15,13 @@ import httpx
 
 from service.adapters.embedded import EmbeddedFhirServer
 from tests.builders import Json
-from tests.processes import free_port
+from tests.processes import PATIENCE, free_port
 
 ABOUT = ("Task", "CarePlan", "Communication")
 WATCHED = (
     "Encounter", "ServiceRequest", "Task", "Appointment", "Communication", "CarePlan", "Observation", "Condition",
-    "Procedure", "DocumentReference", "MedicationRequest", "CareTeam", "Patient",
+    "Procedure", "DocumentReference", "MedicationRequest", "CareTeam", "Patient", "Flag", "Consent",
+    "QuestionnaireResponse", "RiskAssessment", "ClinicalImpression", "Composition", "MedicationStatement", "Goal",
 )  # fmt: skip
 """What the shipped subscriptions ask for, written out here."""
 
@@ -31,7 +32,7 @@ class FhirServer:
     def __init__(self, folder: Path) -> None:
         self._port = free_port()
         self._server = EmbeddedFhirServer(folder, self._port)
-        self._http = httpx.Client(timeout=30, trust_env=False)
+        self._http = httpx.Client(timeout=PATIENCE, trust_env=False)
         self.changed: Callable[[], None] = lambda: None
         """Called after every write."""
 

@@ -26,13 +26,10 @@ from tests.journeys.clinic import Clinic
 from tests.journeys.fhir_server import FhirServer
 from tests.journeys.hospital import Hospital
 from tests.journeys.record import Record
-from tests.processes import ServiceProcesses, eventually
+from tests.processes import PATIENCE, ServiceProcesses, eventually
 from tests.sandbox import HOUSE_NOW
 
 DENVER = ZoneInfo("America/Denver")
-STARTS_WITHIN = 60.0
-SETTLES_WITHIN = 120.0
-"""Seconds, on a machine that has much else to do; both usually take a few seconds at most."""
 STORED = re.compile(r'throughline_notifications_total\{outcome="stored".*\} (\S+)')
 
 
@@ -45,8 +42,9 @@ class World:
         self._queue = queue
         self._clock_file = clock_file
         self._unsettled = True
-        self._web = httpx.Client(base_url=processes.web_url, timeout=10, trust_env=False)
-        self._told_before = fhir.versions_watched() - self.notifications()
+        self._web = httpx.Client(base_url=processes.web_url, timeout=PATIENCE, trust_env=False)
+        self._told_before = 0
+        """Changes that the web process was not told of: it had not asked for notifications yet."""
         fhir.changed = self._something_changed
         self.fhir = fhir
         self.hospital = Hospital(fhir, self.now)
@@ -82,10 +80,21 @@ class World:
 
     # --- waiting
 
+    def is_answered(self) -> bool:
+        """Whether the web process answers yet."""
+        try:
+            return self._web.get("/livez").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def begins(self) -> None:
+        """Of what is in the record by now nobody will be told."""
+        self._told_before = self._fhir.versions_watched() - self.notifications()
+
     def settle(self) -> None:
         """Wait until every change was told, every notification taken in, and nobody is due or being looked at."""
         if self._unsettled:
-            eventually(self._is_settled, within=SETTLES_WITHIN, every=0.03)
+            eventually(self._is_settled, every=0.03)
             self._unsettled = False
 
     def _is_settled(self) -> bool:
@@ -162,10 +171,11 @@ def open_world(
         settings = load_settings(processes.env)
         queue = stack.enter_context(open_queue(settings))
         ask_for_notifications(settings, lambda _: None)
-        eventually(lambda: _answers(processes) or _has_ended(processes, "web"), within=STARTS_WITHIN)
-        eventually(lambda: queue.watermarks.get(MARK), within=STARTS_WITHIN)
         world = World(fhir, processes, queue, clock_file)
         stack.callback(world.close)
+        eventually(lambda: world.is_answered() or _has_ended(processes, "web"))
+        eventually(lambda: queue.watermarks.get(MARK))
+        world.begins()
         yield world
         world.settle()
         world.check()
@@ -174,18 +184,9 @@ def open_world(
 _ENV = {
     "THROUGHLINE_TIMEZONE": "America/Denver",
     "THROUGHLINE_ACCOUNTABLE_PRACTITIONER": cast.ACCOUNTABLE,
-    "THROUGHLINE_LEASE_SECONDS": "5",
     "THROUGHLINE_CATCH_UP_SECONDS": "1000000",
     "THROUGHLINE_WORKER_CONCURRENCY": "2",
 }
-
-
-def _answers(processes: ServiceProcesses) -> bool:
-    try:
-        answer = httpx.get(f"{processes.web_url}/livez", timeout=2, trust_env=False)
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == httpx.codes.OK
 
 
 def _has_ended(processes: ServiceProcesses, name: str) -> bool:

@@ -1,11 +1,14 @@
-"""The main job on a FHIR server of yours: `make test-live FHIR=<base url>`, with THROUGHLINE_FHIR_AUTH_TOKEN if needed.
+"""The main job on a FHIR server of yours: `make test-live FHIR=<base url>`, let in by the same settings as Throughline.
 
-Everything it creates is about one made-up person of its own, and is deleted at the end, also after a failure.
+A bearer token, client credentials or a key for SMART Backend Services, a private authority: THROUGHLINE_FHIR_AUTH_… and the
+others of docs/connecting.md. Everything it creates is about one made-up person of its own, and is deleted at the end,
+also after a failure; what the server keeps all the same is named in a warning.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,14 +16,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
-from service.adapters.fhir.auth import BearerToken
-from service.adapters.fhir.client import FhirClient
+from service.adapters.fhir.client import Request
 from service.adapters.fhir.probe import probe
 from service.adapters.fhir_http import HttpFhirRecord
 from service.app.practice import practice_of
+from service.app.settings import load_settings
+from service.app.wiring import make_client
 from service.domain.vocabulary import Reference
 from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
@@ -28,7 +31,7 @@ from service.fhir.references import identifier_values
 from service.fhir.searches import person_searches
 from service.flow.reconcile import Practice, reconcile
 from service.pathways.library import load_library
-from service.ports import RecordFailure, Resource, Search, Write
+from service.ports import NotInRecord, RecordFailure, Resource, Search, Write
 
 pytestmark = pytest.mark.live
 
@@ -63,15 +66,13 @@ class Person:
 @pytest.fixture
 def person() -> Iterator[Person]:
     base = os.environ["THROUGHLINE_LIVE_FHIR"]
-    token = os.environ.get("THROUGHLINE_FHIR_AUTH_TOKEN")
-    auth = BearerToken(lambda: token) if token else None
-    with FhirClient(base, auth=auth) as client, httpx.Client(auth=auth, follow_redirects=False) as plain:
+    with make_client(load_settings(fhir_base_url=base)) as client:
         record = HttpFhirRecord(client, probe(client).capabilities)
         made: list[str] = []
         try:
             yield _arranged(record, base, made)
         finally:
-            _delete(record, plain, base, made)
+            _clean_up(record, made)
 
 
 def _arranged(record: HttpFhirRecord, base: str, made: list[str]) -> Person:
@@ -116,7 +117,7 @@ def _arranged(record: HttpFhirRecord, base: str, made: list[str]) -> Person:
     )
 
 
-def _delete(record: HttpFhirRecord, plain: httpx.Client, base: str, made: list[str]) -> None:
+def _clean_up(record: HttpFhirRecord, made: list[str]) -> None:
     """Those that refer to others go first: some servers keep what is still referred to."""
     patient = next((r for r in made if r.startswith("Patient/")), None)
     found: list[str] = []
@@ -126,19 +127,50 @@ def _delete(record: HttpFhirRecord, plain: httpx.Client, base: str, made: list[s
             found += _references(record, [s for s in searches if s.kind in KINDS])
         targets = [r for r in found if r.startswith(("CarePlan/", "Task/"))]
         found += _references(record, [Search(kind="Provenance", params=(("target", r),)) for r in targets])
-    order = (
-        "Provenance",
-        "Communication",
-        "Task",
-        "CarePlan",
-        "Condition",
-        "Encounter",
-        "Patient",
-        "Practitioner",
-    )
-    for kind in order:
-        for reference in sorted({r for r in (*found, *made) if r.startswith(f"{kind}/")}):
-            plain.delete(f"{base.rstrip('/')}/{reference}")
+    left = sorted({*found, *made}, key=lambda reference: ORDER.index(reference.split("/")[0]))
+    if not _deleted_together(record, left):
+        left = [reference for reference in left if not _deleted(record, reference)]
+        # Those that referred to each other: once more, now that some are gone.
+        left = [reference for reference in left if not _deleted(record, reference)]
+        if left:
+            warnings.warn(
+                f"The server kept these of the test: {', '.join(left)}. Delete them by hand.", stacklevel=1
+            )
+
+
+ORDER = (
+    "Provenance", "Communication", "Task", "CarePlan", "CareTeam", "Condition", "Encounter", "Patient", "Practitioner",
+)  # fmt: skip
+
+
+def _deleted_together(record: HttpFhirRecord, references: list[str]) -> bool:
+    """In one transaction, which lets resources go that refer to each other."""
+    entries = [{"request": {"method": "DELETE", "url": reference}} for reference in references]
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    with suppress(RecordFailure):
+        answer = record.client.send(
+            Request(method="POST", url=record.client.base.url, doing="POST transaction", body=body)
+        )
+        return answer.good and not any(_is_there(record, reference) for reference in references)
+    return False
+
+
+def _deleted(record: HttpFhirRecord, reference: str) -> bool:
+    kind = reference.split("/", maxsplit=1)[0]
+    with suppress(RecordFailure):
+        record.client.send(
+            Request(method="DELETE", url=record.client.base.below(reference), doing=f"DELETE {kind}")
+        )
+        return not _is_there(record, reference)
+    return False
+
+
+def _is_there(record: HttpFhirRecord, reference: str) -> bool:
+    try:
+        record.read(Reference(reference))
+    except NotInRecord:
+        return False
+    return True
 
 
 def _references(record: HttpFhirRecord, searches: list[Search]) -> list[str]:

@@ -44,6 +44,13 @@ def keys_shown_in(example):
     return set(example) | keys_shown_in(list(example.values()))
 
 
+def read(texts):
+    return [yaml.load(text, Loader=yaml.BaseLoader) for text in texts]
+
+
+SHOWN = set().union(*map(keys_shown_in, read([*EXAMPLES, *re.findall(r"`(\{.*?\})`", GUIDE)])))
+
+
 def schemas():
     generated = json.loads((MAPPINGS / "pathway.schema.json").read_text(encoding="utf-8"))
     models = (PathwayFile, CaseFile, RolesFile, CalendarsFile, SiteFile)
@@ -67,21 +74,14 @@ def test_every_key_of_the_grammar_is_in_the_guide(key):
 
 @pytest.mark.parametrize("key", ALL_KEYS)
 def test_every_key_of_the_grammar_has_an_example(key):
-    shown = set().union(*(keys_shown_in(yaml.load(text, Loader=yaml.BaseLoader)) for text in EXAMPLES))
-    rows = set().union(
-        *(
-            keys_shown_in(yaml.load(text, Loader=yaml.BaseLoader))
-            for text in re.findall(r"`(\{.*?\})`", GUIDE)
-        )
-    )
-
-    assert key in shown | rows, f"show {key} in an example of mappings/README.md"
+    assert key in SHOWN, f"show {key} in an example of mappings/README.md"
 
 
 def test_no_example_shows_a_key_that_the_grammar_does_not_have():
     # What authors name themselves (levels, roles, tasks, elements, sources) stands in mappings of free names.
     free = {"coded", "sources", "criteria", "risk", "escalations", "roles", "calendars", "people", "records", "waives",
-            "tasks", "owners", "due", "escalated", "measures", "task", "respond", "at-site", "due-in", "resource"}  # fmt: skip
+            "tasks", "owners", "due", "escalated", "measures", "task", "respond", "at-site", "resource", "coordination-need", "urgency",
+            "due-in", "accept-within", "owner", "priority", "lead", "role", "capacity", "queue", "enrolled", "asked"}  # fmt: skip
 
     def unknown(value, under=""):
         if isinstance(value, list):
@@ -92,14 +92,17 @@ def test_no_example_shows_a_key_that_the_grammar_does_not_have():
         return names + [found for key, inside in value.items() for found in unknown(inside, key)]
 
     known = keys_of(schemas())
-    assert [name for text in EXAMPLES for name in unknown(yaml.load(text, Loader=yaml.BaseLoader))] == []
+    assert [name for example in read(EXAMPLES) for name in unknown(example)] == []
 
 
 def test_every_kind_of_row_and_every_state_is_explained():
+    # A row that holds rows is described among the definitions of its own schema.
+    schemas = (row.model_json_schema(by_alias=True) for row in ROWS.values())
+    parts = (part for schema in schemas for part in (schema, *schema.get("$defs", {}).values()))
     states = [
         word
-        for row in ROWS.values()
-        for field in row.model_json_schema(by_alias=True)["properties"].values()
+        for part in parts
+        for field in part.get("properties", {}).values()
         for option in field.get("anyOf", [field])
         for word in option.get("enum", [])
     ]
@@ -140,6 +143,7 @@ def test_a_small_pathway_with_a_mistake_would_not_pass(guided, part):
 def test_every_value_set_in_an_example_is_there():
     named = {name for text in EXAMPLES for name in re.findall(r"coded: \{([^}]*)\}", text)}
     sets = {pair.split(":")[-1].strip() for each in named for pair in each.split(",")}
+    sets -= set(re.findall(r"^`mappings/valuesets/([^`]+)\.json`:$", GUIDE, flags=re.MULTILINE))
 
     assert {name for name in sets if not (MAPPINGS / "valuesets" / f"{name}.json").is_file()} == set()
     assert len(sets) >= 5
@@ -151,3 +155,12 @@ def test_every_file_that_the_guide_points_to_is_there():
     }
 
     assert {link for link in links if link and not (MAPPINGS / link).exists()} == set()
+
+
+def test_every_place_in_the_guide_that_it_points_to_is_there():
+    headings = re.findall(r"^#+ (.*)$", GUIDE, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    named = set(re.findall(r"\]\(#([^)]+)\)", GUIDE))
+
+    assert named - anchors == set()
+    assert len(named) >= 10

@@ -652,6 +652,60 @@ def test_the_middle_step_lasts_four_to_eight_weeks():
     }
 
 
+ASSURANCE = {
+    "weekly": {
+        "missed first appointments after transition": [
+            ("crisis-stabilization-follow-up", "missed-appointment-outreach"),
+            ("crisis-to-outpatient", "missed-contact-outreach"),
+            ("post-discharge-coordination", "first-appointment-attended"),
+            ("post-ed-warm-handoff", "touchpoint-attended"),
+        ],
+        "delayed follow-ups after acute events": [
+            ("post-discharge-coordination", "contact-within-72-hours"),
+            ("crisis-step-down", "contact-within-72-hours"),
+            ("post-ed-warm-handoff", "contact-within-72-hours"),
+        ],
+        "step-up requests waiting for capacity": [
+            ("step-up", "waited-past-limit"),
+            ("protected-middle-step", "step-up-within-limit"),
+        ],
+        "repeat crisis use linked to a recent step-down": [
+            ("step-down", "crisis-contact-within-30-days"),
+            ("crisis-step-down", "re-presented-within-30-days"),
+        ],
+    },
+    "monthly": {
+        "movement decisions against criteria": [
+            ("single-front-door", "decisions-with-reason"),
+            ("deterioration-step-up", "decision-with-reason"),
+            ("smi-continuity", "timely-step-up-decision"),
+        ],
+        "delayed step-ups": [("step-up", "threshold-to-action-3-working-days")],
+        "re-escalation after step-down": [("step-down", "back-in-closer-support")],
+        "outcomes by intensity level": [
+            ("step-up", "stabilized-after-step-up"),
+            ("protected-middle-step", "markers-improved"),
+            ("step-down", "stability-sustained"),
+            ("smi-continuity", "engagement-stable"),
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "words", "name", "measure"),
+    [
+        (rhythm, words, name, measure)
+        for rhythm, lines in ASSURANCE.items()
+        for words, measures in lines.items()
+        for name, measure in measures
+    ],
+)
+def test_what_the_service_looks_at_together_is_marked(rhythm, words, name, measure):
+    found = next(each for each in pathway(name)["measures"] if each["id"] == measure)
+    assert found["assurance"] == rhythm, words
+
+
 def test_no_pathway_puts_blame_into_words():
     for name in [*PROMISES, "crisis-to-outpatient", "post-discharge-coordination"]:
         text = (MAPPINGS / "pathways" / name / "pathway.yaml").read_text(encoding="utf-8").casefold()

@@ -17,6 +17,7 @@ ELEMENTS = {
     "Condition": {"code": "coded", "encounter": "reference", "recordedDate": "time"},
     "Observation": {"status": "text", "code": "coded", "value": "coded", "encounter": "reference"},
     "Communication": {"status": "text", "category": "coded", "encounter": "reference"},
+    "Appointment": {"status": "text", "serviceType": "coded", "start": "time"},
     "ServiceRequest": {"status": "text", "performer": "reference", "encounter": "reference"},
 }  # fmt: skip
 CLAUSE = re.compile(r"\s*([A-Za-z.]+?)(?:\s*=\s*'([^']*)'|(\.exists\(\)))\s*")

@@ -6,7 +6,7 @@ import pytest
 
 from service.pathways.library import check_file, load_library
 from service.pathways.problems import Problem, Severity, render_problem
-from tests.pathways.conftest import HERE, SAMPLE, TODAY
+from tests.pathways.conftest import HERE, MAPPINGS, SAMPLE, TODAY
 from tests.pathways.fake_compiler import FakeCompiler
 
 BAD = sorted((HERE / "bad").glob("*.yaml"))
@@ -59,7 +59,45 @@ def test_only_warnings_and_advice_leave_a_pathway_in_use(bad, mappings, pathway_
 
 def test_every_bad_file_is_told_something():
     assert [bad.stem for bad in BAD if not bad.with_suffix(".txt").read_text().strip()] == []
-    assert len(BAD) >= 20
+    assert len(BAD) >= 150
+
+
+WIDE = (MAPPINGS / "pathways" / "sample-step-up" / "pathway.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("as_it_was", "as_it_may_be"),
+    [
+        ("        records: [outcome]\n", "        records: [outcome]\n        purpose: contact\n"),
+        ("        series: [7 days, 14 days]\n        attempts: {count: 2, every: 24 hours}\n", "        series: [7 days]\n"),
+        ("  until: [{task: take-lead, is: accepted}]\n", ""),
+        ("  role: {by: risk, high: supervisor, otherwise: lead}\n", "  role: lead\n"),
+        ("until: [{recorded: outcome, says: [settled]}]", "until: [{task: contact, is: series-completed}]"),
+        ("excludes: [sample-review]\nsupersedes: [sample-follow-up]\nprecedence: 20\n", ""),
+        ("again-while: [{missing: [reason]}]", "again-while: [{task: clarify, is: completed}]"),
+    ],
+    ids=["one purpose, two tasks", "a series without attempts", "the lead changes with the acceptance alone",
+         "one role leads", "a series until another one is over", "beside no other pathway", "asked again for ever"],
+)  # fmt: skip
+def test_what_may_be_written_is_no_problem(as_it_was, as_it_may_be, mappings):
+    file = mappings / "pathways" / "sample-step-up" / "pathway.yaml"
+    assert as_it_was in WIDE
+    file.write_text(WIDE.replace(as_it_was, as_it_may_be))
+    library = load_library(mappings, FakeCompiler(), today=TODAY)
+
+    assert ("sample-step-up" in library.pathways, library.problems) == (True, ())
+
+
+def test_whom_asks_names_needs_a_title_among_the_roles(mappings):
+    roles = mappings / "roles.yaml"
+    roles.write_text(roles.read_text().replace("  sender:\n    title: Whoever sent the request\n", ""))
+
+    assert told(mappings) == (
+        "mappings/pathways/sample-step-up/pathway.yaml:72:15: roles.yaml has no role 'sender', by whose title people are asked  [unknown-role]\n"
+        "  72 |         asks: sender\n"
+        "     |               ^\n"
+        "     = help: add 'sender: {title: Whoever sent the request}' there\n"
+    )
 
 
 def test_ten_mistakes_are_told_at_once(mappings, pathway_file):
@@ -83,7 +121,7 @@ def test_a_broken_pathway_leaves_the_others_in_use(mappings, pathway_file):
     pathway_file.write_text("pathway: [")
     library = load_library(mappings, FakeCompiler(), today=TODAY)
 
-    assert list(library.pathways) == ["other-follow-up"]
+    assert set(library.pathways) == {"other-follow-up", "sample-review", "sample-step-up"}
     assert {Path(p.file).parent.name for p in library.problems} == {SAMPLE}
 
 

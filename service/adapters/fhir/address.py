@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from service.ports import RecordRefused, Search
 
@@ -47,18 +47,31 @@ class Base:
         Servers behind a proxy advertise hosts and ports of their own: path and query are taken over onto the base when
         the path lies below it, so nothing is ever sent to the advertised host.
         """
-        parts = urlsplit(link)
+        parts = _apart(link)
         path = parts.path
         if not parts.scheme and not parts.netloc and not path.startswith("/"):
             path = f"{self.path}/{path}" if path else self.path
         inside = path.rstrip("/") == self.path or path.startswith(f"{self.path}/")
         if parts.scheme not in {"", "http", "https"} or not inside or _climbs(path):
-            raise RecordRefused(
-                "The FHIR server's next page lies outside its base URL, so it was not followed: correct the"
-                " server's own base URL, or THROUGHLINE_FHIR_BASE_URL."
-            )
+            raise RecordRefused(OUTSIDE)
         query = f"?{parts.query}" if parts.query else ""
         return f"{self.url}{path.removeprefix(self.path)}{query}"
+
+
+OUTSIDE = (
+    "The FHIR server's next page lies outside its base URL, so it was not followed: correct the server's own base URL, or"
+    " THROUGHLINE_FHIR_BASE_URL."
+)
+
+
+def _apart(url: str) -> SplitResult:
+    """RecordRefused for what is no address at all."""
+    try:
+        if url.isprintable():
+            return urlsplit(url)
+    except ValueError:  # e.g. an unclosed [
+        pass
+    raise RecordRefused(OUTSIDE)
 
 
 def _climbs(path: str) -> bool:
@@ -78,7 +91,10 @@ def literal(reference: str) -> tuple[str, str]:
 
 def located(location: str) -> tuple[str, str | None] | None:
     """(`Type/id`, version) at the end of a Location, whatever base the server believes it has."""
-    found = _LOCATION.search(urlsplit(location).path)
+    try:
+        found = _LOCATION.search(urlsplit(location).path)
+    except ValueError:  # no address at all, so it says nothing
+        return None
     return (f"{found[1]}/{found[2]}", found[3]) if found else None
 
 

@@ -68,7 +68,7 @@ def failure(answer: Answer, doing: str, *, fenced: bool = False) -> RecordFailur
         )
     if status in {401, 403}:
         return RecordRefused(
-            f"{doing}: the FHIR server does not let us ({why}). Check THROUGHLINE_FHIR_AUTH_TOKEN and the scopes granted.",
+            f"{doing}: the FHIR server does not let us ({why}). Check the THROUGHLINE_FHIR_AUTH_… settings and the scopes granted.",
             status=status,
         )
     if status >= 500 and status != 501:

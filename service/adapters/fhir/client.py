@@ -18,8 +18,12 @@ import msgspec
 
 from service.adapters.fhir.address import Base
 from service.adapters.fhir.answers import Answer
+from service.adapters.fhir.auth import AccessToken
 from service.adapters.fhir.pacing import Pace, PaceNumbers, Slot
 from service.adapters.fhir.retry import CONTENTION, PASSING, Backoff, asked_to_wait
+from service.adapters.fhir.tls import Tls
+from service.adapters.fhir.unpacking import unpacked
+from service.adapters.fhir.watching import Watcher, unwatched
 from service.ports import RecordRefused, RecordUnavailable
 
 FHIR_JSON = "application/fhir+json"
@@ -67,15 +71,21 @@ class FhirClient:
         limits: Limits | None = None,
         backoff: Backoff | None = None,
         pace: Pace | None = None,
+        tls: Tls | None = None,
+        watch: Watcher = unwatched,
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`chance` gives numbers from 0 to 1 for the jitter. ValueError when `base_url` is not an http(s) URL."""
+        """`chance` gives numbers from 0 to 1 for the jitter. ValueError when `base_url` is not an http(s) URL.
+
+        `auth` proves who we are at the base URL, the only place that anything is sent to. `watch` sees each attempt.
+        """
         self.base = Base.parse(base_url)
         self._limits = limits or Limits()
         self._backoff = backoff or Backoff()
         self._pace = pace or Pace()
+        self._auth, self._tls, self._watch = auth, tls, watch
         self._chance, self._sleep, self._monotonic = chance, sleep, monotonic
         self._decoder = msgspec.json.Decoder(float_hook=Decimal)
         self._encoder = msgspec.json.Encoder(decimal_format="number")
@@ -84,7 +94,8 @@ class FhirClient:
             transport=transport,
             follow_redirects=False,
             trust_env=False,  # neither ~/.netrc nor a proxy variable may send clinical data elsewhere
-            headers={"Accept": FHIR_JSON},
+            verify=True if tls is None else tls.context,
+            headers={"Accept": FHIR_JSON, "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(self._limits.answer, connect=self._limits.connect),
             limits=httpx.Limits(max_connections=self._limits.connections),
         )
@@ -142,6 +153,10 @@ class FhirClient:
                 answer = self._once(request, content)
             except httpx.RequestError as fault:
                 return None, fault
+            except httpx.InvalidURL:
+                raise RecordRefused(
+                    f"{request.doing}: the address cannot be used (too long, or not an address), so nothing was sent."
+                ) from None
             if answer.status in CONTENTION:
                 slot.contended()
             return answer, None
@@ -154,31 +169,44 @@ class FhirClient:
                 f"{request.doing}: the address lies outside the FHIR base URL, so nothing was sent."
             )
         headers = dict(request.headers)
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            raise RecordRefused(
+                f"{request.doing}: a header would hold characters that a header may not hold (a version the FHIR server made"
+                " up?), so nothing was sent. Report it to the server's operator."
+            )
         if content is not None:
             headers["Content-Type"] = FHIR_JSON
-        with self._http.stream(request.method, request.url, content=content, headers=headers) as response:
-            raw = self._bounded(request, response)
+        if self._tls is not None:
+            self._tls.refresh()
+        response, raw = self._exchanged(request, content, headers)
+        if response.status_code == 401 and self._may_have_a_new_token(response):
+            response, raw = self._exchanged(request, content, headers)
         return Answer(
             status=response.status_code, headers=response.headers, body=self._decoded(request, response, raw)
         )
 
-    def _bounded(self, request: Request, response: httpx.Response) -> bytes:
-        raw = bytearray()
-        for chunk in response.iter_bytes():
-            raw += chunk
-            if len(raw) > self._limits.largest_answer:
-                raise RecordRefused(
-                    f"{request.doing}: the answer is larger than {self._limits.largest_answer} bytes and was not"
-                    " read. Ask for less at once, or raise the limit."
-                )
-        return bytes(raw)
+    def _exchanged(
+        self, request: Request, content: bytes | None, headers: dict[str, str]
+    ) -> tuple[httpx.Response, bytes]:
+        with (
+            self._watch(request.doing) as exchange,
+            self._http.stream(
+                request.method, request.url, content=content, headers={**headers, **exchange.headers}
+            ) as response,
+        ):
+            exchange.status = response.status_code
+            return response, unpacked(response, self._limits.largest_answer, request.doing)
+
+    def _may_have_a_new_token(self, refused: httpx.Response) -> bool:
+        """A refused request was not carried out, so asking once more is safe whatever it was."""
+        return isinstance(self._auth, AccessToken) and self._auth.is_worth_another(refused.request)
 
     def _decoded(self, request: Request, response: httpx.Response, raw: bytes) -> Any:
         if not raw:
             return None
         try:
             return self._decoder.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError):
+        except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
             if response.status_code >= 300:
                 return None
         raise RecordUnavailable(

@@ -100,8 +100,8 @@ class _Probe:
                 " a FHIR server."
             )
         version = str(body.get("fhirVersion", "unknown"))
-        good = version.startswith(("4.0", "4.3"))
-        self._note(good, f"The server speaks FHIR {version}{'' if good else '; Throughline writes R4, so expect refusals'}.")  # fmt: skip
+        good = version.startswith(("4.0", "4.3", "5.0"))
+        self._note(good, f"The server speaks FHIR {version}{'' if good else '; Throughline writes R4, R4B and R5, so expect refusals'}.")  # fmt: skip
 
     def _try_everything(self) -> Capabilities:
         first = self._create("0")

@@ -48,6 +48,22 @@ class RecordReader:
         )
         return resource_of(answer, f"GET {kind}")
 
+    def history(self, reference: Reference) -> Iterator[Mapping[str, Any]]:
+        """Every version of one resource, as pages of a history Bundle. RecordRefused where the server keeps none."""
+        kind, logical_id = literal(reference)
+        doing = f"GET {kind} _history"
+        url = self.client.base.below(f"{kind}/{logical_id}/_history?_count={PAGE}")
+        visited: set[str] = set()
+        while url not in visited:
+            visited.add(url)
+            page = resource_of(self.client.send(Request(method="GET", url=url, doing=doing)), doing)
+            yield page
+            link = bundles.next_link(page)
+            if link is None:
+                return
+            url = self.client.base.next_page(link)
+        raise RecordRefused(f"{doing}: the FHIR server's pages never end. Report it to its operator.")
+
     def search(self, search: Search) -> Iterator[Resource]:
         if names(search) in self.narrowed:
             yield from self._chosen_here(search)

@@ -1,4 +1,4 @@
-"""What `throughline pathways` does with a mappings folder, and how it prints it. No server is needed."""
+"""`throughline pathways list`, `check` and `publish`: the folder as a whole, and the versions in it."""
 
 from __future__ import annotations
 
@@ -6,43 +6,42 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from service.adapters.clocks import SystemClock
-from service.app.commands.printing import as_json, console, failures_in_words, said, settings_from, stop
+from service.app.commands.opened import named, open_library
+from service.app.commands.printing import as_json, console, failures_in_words, said
 from service.app.exits import Exit
-from service.app.practice import practice_of
-from service.app.settings import Settings
-from service.app.worked_cases import CannotAct, CaseRun, run_case
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import PathwayId
-from service.fhir.path_compiler import StrictPathCompiler
-from service.pathways.cases import case_files, check_case_file, read_case
-from service.pathways.describe import describe as describe_pathway
-from service.pathways.library import Library, load_library
-from service.pathways.problems import Problem, Severity, render_problem
+from service.pathways.cases import case_files, check_case_file
+from service.pathways.library import Library, check_all_published, pathway_files
+from service.pathways.problems import Problem, Severity, render_problem, sorted_problems
+from service.pathways.publish import publish
 
 
 def list_pathways(mappings: Path | None, *, json: bool) -> None:
     """Prints every pathway that can be used."""
     with failures_in_words():
-        library, _ = _library(mappings)
-    rows = [_row(pathway) for pathway in library.pathways.values()]
+        library, _ = open_library(mappings)
+    rows = [_row(pathway, library) for pathway in library.pathways.values()]
     if json:
         as_json(rows)
         return
-    table = Table("pathway", "version", "status", "stages", "follow-ups", "title", box=None)
+    kept = any(row["earlier"] for row in rows)
+    head = ("pathway", "version", *(["earlier"] if kept else []), "status", "stages", "tasks", "title")
+    table = Table(*head, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        shown = {**row, "earlier": ", ".join(row["earlier"]) or "none"}
+        table.add_row(*(str(value) for name, value in shown.items() if kept or name != "earlier"))
     console().print(table)
 
 
 def check_files(mappings: Path | None, *, json: bool) -> None:
     """Prints every problem; typer.Exit with status 1 when there is an error."""
     with failures_in_words():
-        library, folder = _library(mappings)
-    found = [*library.problems, *_case_problems(library, folder)]
+        library, folder = open_library(mappings)
+        notes = [*library.problems, *_case_problems(library, folder), *check_all_published(folder, library)]
+        found = sorted_problems(notes)
     if json:
         as_json([_problem(problem) for problem in found])
     else:
@@ -56,114 +55,40 @@ def check_files(mappings: Path | None, *, json: bool) -> None:
         raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
 
 
-def describe(pathway: str, output: Path | None, mappings: Path | None) -> None:
-    """Prints a pathway in plain language, or writes it into `output`."""
-    with failures_in_words():
-        library, _ = _library(mappings)
-        text = describe_pathway(_named(library, pathway), library)
-    if output is None:
-        typer.echo(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as failure:
-        stop(f"{output} cannot be written ({failure.strerror})", Exit.NOT_FOUND)
-    said(f"Written to {output}.")
-
-
-def simulate(pathway: str, case: str | None, mappings: Path | None, *, json: bool) -> None:
-    """Plays worked cases; typer.Exit with status 1 when one does not hold."""
-    with failures_in_words():
-        library, folder = _library(mappings)
-        chosen = _named(library, pathway)
-    runs = [run for path in case_files(folder / "pathways" / chosen.id) if _wanted(path, case)
-            for run in [_played(path, chosen, library)]]  # fmt: skip
-    if not runs:
-        known = ", ".join(path.stem for path in case_files(folder / "pathways" / chosen.id)) or "none yet"
-        like = f" named like {case!r}" if case else ""
-        stop(f"{pathway} has no worked case{like}; there are: {known}", Exit.NOT_FOUND)
-    if json:
-        as_json([_told(run) for run in runs])
-    else:
-        for run in runs:
-            _print(run)
-    if any(run.mismatches for run in runs):
-        raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
-
-
-def _library(mappings: Path | None) -> tuple[Library, Path]:
-    settings: Settings = settings_from(mappings_dir=mappings)
-    folder = settings.mappings
-    if not folder.is_dir():
-        stop(f"there is no mappings folder at {folder}: name one with --mappings", Exit.NOT_FOUND)
-    compiler = StrictPathCompiler(zone=settings.zone)
-    # The day matters only for "review is past"; the machine's own is the right one for an author.
-    return load_library(folder, compiler, today=SystemClock(settings.zone).now().date()), folder
-
-
 def _case_problems(library: Library, folder: Path) -> list[Problem]:
-    folders = [f for f in sorted((folder / "pathways").iterdir()) if f.is_dir()]
     return [
         problem
-        for f in folders
-        for path in case_files(f)
-        for problem in check_case_file(path, library.pathways.get(PathwayId(f.name)))
+        for path in pathway_files(folder)
+        for case in case_files(path.parent)
+        for problem in check_case_file(case, library.pathways.get(PathwayId(path.parent.name)))
     ]
 
 
-def _named(library: Library, name: str) -> Pathway:
-    pathway = library.pathways.get(PathwayId(name))
-    if pathway is None:
-        known = ", ".join(sorted(library.pathways)) or "none can be used: see `throughline pathways check`"
-        stop(f"there is no usable pathway {name!r}; there are: {known}", Exit.NOT_FOUND)
-    return pathway
+def publish_versions(pathway: str | None, mappings: Path | None, *, json: bool) -> None:
+    """Keeps the current version of a pathway, or of every pathway that is in use, and says so."""
+    with failures_in_words():
+        library, folder = open_library(mappings)
+        chosen = [named(library, pathway)] if pathway else [p for p in library.pathways.values() if p.enrols]
+        done = [(each, publish(folder, each)) for each in chosen]
+    if json:
+        as_json([{"pathway": each.id, **vars(publication)} for each, publication in done])
+        return
+    for each, publication in done:
+        if publication.is_new:
+            said(f"Version {publication.version} of {each.id} is kept as {publication.file}.")
+        else:
+            said(
+                f"Version {publication.version} of {each.id} was published before and has not changed since."
+            )
+    if any(publication.is_new for _, publication in done):
+        said("Hand versions/ on with the pathway. The next change of the file is a new version.")
 
 
-def _wanted(path: Path, case: str | None) -> bool:
-    return case is None or case in path.stem
-
-
-def _played(path: Path, pathway: Pathway, library: Library) -> CaseRun:
-    read, source = read_case(path, pathway)
-    if read is None:
-        for problem in source.problems:
-            typer.echo(render_problem(problem))
-        raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
-    practice = practice_of(library, zone=pathway.calendar.timezone, base_url="")
-    try:
-        return run_case(read, pathway, practice)
-    except CannotAct as problem:
-        stop(str(problem), Exit.NOT_AS_IT_SHOULD_BE)
-
-
-def _print(run: CaseRun) -> None:
-    out = console()
-    out.print(f"\n[bold]{escape(run.case.title)}[/]\n[dim]{escape(run.case.file)}[/]", soft_wrap=True)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    for moment in run.moments:
-        for number, event in enumerate(moment.events):
-            table.add_row("" if number else f"  {moment.at:%a %Y-%m-%d %H:%M}", escape(event))
-    out.print(table)
-    for mismatch in run.mismatches:
-        out.print(f"  [bold red]✗[/] {escape(str(mismatch))}", soft_wrap=True)
-    if not run.mismatches:
-        out.print("  [green]✓ as expected[/]")
-
-
-def _told(run: CaseRun) -> dict[str, Any]:
-    return {
-        "case": run.case.title,
-        "file": run.case.file,
-        "timeline": [{"at": m.at.isoformat(), "events": list(m.events)} for m in run.moments],
-        "mismatches": [str(mismatch) for mismatch in run.mismatches],
-    }
-
-
-def _row(pathway: Pathway) -> dict[str, Any]:
+def _row(pathway: Pathway, library: Library) -> dict[str, Any]:
     return {
         "id": pathway.id,
         "version": pathway.version,
+        "earlier": [version.version for version in library.versions(pathway.id)[1:]],
         "status": pathway.status,
         "stages": len(pathway.stages),
         "follow_ups": sum(len(stage.tasks) for stage in pathway.stages),

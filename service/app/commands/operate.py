@@ -1,8 +1,9 @@
-"""`doctor`, `subscriptions`, `reconcile`, `measures`, `dead-letters`: what operators and commissioners ask for."""
+"""`doctor`, `reconcile`, `measures`, `dead-letters`: what operators and commissioners ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,14 +16,21 @@ from service.app.findings import Finding, Outcome
 
 if TYPE_CHECKING:
     from service.app.by_hand import LookedAt
+    from service.domain.measures import MeasureCount
 
-subscriptions = typer.Typer(no_args_is_help=True, help="What the FHIR server is asked to tell us.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Work that waits for a person.")
-Fhir = Annotated[
-    str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
-]
+Fhir = Annotated[str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR server.")]
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis server.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+class Assurance(StrEnum):
+    """How often the service looks at a measure together."""
+
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
 _MARKS = {
     Outcome.GOOD: "[green]✓[/]",
     Outcome.CARE: "[yellow]![/]",
@@ -53,60 +61,6 @@ def _print_findings(found: Iterable[Finding]) -> None:
     for finding in found:
         text = escape(finding.sentence) + (f"\n[dim]→ {escape(finding.remedy)}[/]" if finding.remedy else "")
         table.add_row(_MARKS[finding.outcome], f"[bold]{finding.about}[/]", text)
-    console().print(table)
-
-
-@subscriptions.command()
-def plan(fhir: Fhir = None, json: Json = False) -> None:
-    """What `apply` would change on the FHIR server.
-
-    Example: throughline subscriptions plan --fhir http://localhost:8080/fhir
-    """
-    _subscriptions("plan", fhir, json=json)
-
-
-@subscriptions.command()
-def apply(fhir: Fhir = None, json: Json = False) -> None:
-    """Ask the FHIR server for our notifications; twice changes nothing. Says where the server differs from what was asked.
-
-    Example: throughline subscriptions apply --fhir http://localhost:8080/fhir
-    """
-    _subscriptions("apply", fhir, json=json)
-
-
-@subscriptions.command()
-def status(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
-    """How each subscription stands, and when it was last heard.
-
-    Example: throughline subscriptions status --json
-    """
-    from service.app.examination import subscription_states
-
-    with failures_in_words():
-        states = subscription_states(settings_from(fhir_base_url=fhir, redis_url=redis))
-    if json:
-        as_json([vars(state) for state in states])
-        return
-    table = Table("subscription", "status", "last heard", "", box=None)
-    for state in states:
-        table.add_row(state.name, state.status, state.heard_at or "never", "; ".join(state.says))
-    console().print(table)
-
-
-def _subscriptions(what: str, fhir: str | None, *, json: bool) -> None:
-    from service.app.examination import open_subscriptions
-
-    with (
-        failures_in_words(),
-        open_subscriptions(settings_from(fhir_base_url=fhir), reading_only=what == "plan") as ours,
-    ):
-        steps = ours.plan() if what == "plan" else ours.apply()
-    if json:
-        as_json([vars(step) for step in steps])
-        return
-    table = Table("subscription", "action", "status", "why", "the server differs", box=None)
-    for step in steps:
-        table.add_row(step.name, step.action.value, step.status, "; ".join(step.why), "; ".join(step.differs))
     console().print(table)
 
 
@@ -153,25 +107,40 @@ def _print_looked_at(done: LookedAt, *, json: bool) -> None:
     out.print(f"{done.written} resources written; due next: {due}")
     for what in done.not_understood:
         out.print(f"[yellow]![/] could not be understood: {escape(what)}", soft_wrap=True)
+    for what in done.not_followed:
+        out.print(f"[yellow]![/] not followed up, the mappings folder has no {escape(what)}", soft_wrap=True)
 
 
 def measures(
     pathway: Annotated[str | None, typer.Option("--pathway", help="Only this pathway.")] = None,
+    assurance: Annotated[
+        Assurance | None, typer.Option("--assurance", help="Only what the service looks at this often.")
+    ] = None,
     fhir: Fhir = None,
     json: Json = False,
 ) -> None:
     """Governance measures from the record, each with the enrolments behind the number (--json names them).
 
+    Each enrolment is counted by the version of the pathway that it began with.
+
     Example: throughline measures --pathway post-discharge-coordination
+
+    Example: throughline measures --assurance weekly
     """
     from service.app.by_hand import count_measures
 
     with failures_in_words():
         counted = count_measures(settings_from(fhir_base_url=fhir), pathway)
+    if counted.left_out:
+        said(
+            f"{len(counted.left_out)} enrolments are on a version that the mappings folder does not have; they are not"
+            " counted. `throughline dead-letters list` names what is missing."
+        )
+    wanted = _looked_at(counted.measures, assurance)
     if json:
-        as_json({name: [_measure(m) for m in found] for name, found in counted.items()})
+        as_json({name: [_measure(m) for m in found] for name, found in wanted.items()})
         return
-    for name, found in counted.items():
+    for name, found in wanted.items():
         table = Table(
             "measure",
             "met",
@@ -188,6 +157,17 @@ def measures(
             counts = (len(m.numerator), len(m.denominator), rate, len(m.pending), len(m.excluded))
             table.add_row(m.title, *(str(each) for each in counts))
         console().print(table)
+
+
+def _looked_at(
+    measures: Mapping[str, tuple[MeasureCount, ...]], assurance: Assurance | None
+) -> dict[str, list[MeasureCount]]:
+    """The measures of one rhythm, by pathway; without one, all."""
+    wanted = {
+        name: [m for m in found if assurance is None or m.assurance == assurance.value]
+        for name, found in measures.items()
+    }
+    return {name: found for name, found in wanted.items() if found or assurance is None}
 
 
 def _measure(found: Any) -> dict[str, Any]:

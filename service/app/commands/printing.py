@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -72,6 +72,21 @@ def stop(message: str, status: Exit) -> NoReturn:
 
 def _errors() -> Console:
     return Console(stderr=True, highlight=False)
+
+
+def instant(text: str | None, zone: tzinfo, option: str) -> datetime | None:
+    """What an option says: a FHIR date or instant; a day counts from its first minute in `zone`."""
+    from service.fhir.times import parse_time
+
+    if text is None:
+        return None
+    found = parse_time(text, zone)
+    if found is None:
+        stop(
+            f"{option} {text!r} is not a day or an instant: write 2026-03-09 or 2026-03-09T12:00:00-07:00",
+            Exit.USAGE,
+        )
+    return found
 
 
 def settings_from(**given: Any) -> Settings:

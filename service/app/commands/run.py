@@ -13,9 +13,7 @@ from service.app.commands.printing import console, failures_in_words, said, sett
 if TYPE_CHECKING:
     from service.app.settings import Settings
 
-Fhir = Annotated[
-    str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR R4 server.")
-]
+Fhir = Annotated[str | None, typer.Option("--fhir", metavar="URL", help="Base address of the FHIR server.")]
 Redis = Annotated[
     str | None, typer.Option("--redis", metavar="URL", help="Redis server; without it one comes along.")
 ]
@@ -123,6 +121,22 @@ def demo(
 
     with failures_in_words():
         raise typer.Exit(show(console(), state_dir, port=port, once=once))
+
+
+def redis(
+    data_dir: Annotated[Path, typer.Option("--data-dir", help="Where its append-only file is kept.")],
+    host: Host = None,
+    port: Annotated[int, typer.Option("--port", help="Port to listen at.", min=1, max=65535)] = 6379,
+) -> None:
+    """A small Redis for trials, with the login that THROUGHLINE_REDIS_URL names. Needs the extra `embedded`.
+
+    Example: THROUGHLINE_REDIS_URL=redis://:…@redis:6379/0 throughline redis --host 0.0.0.0 --data-dir /data
+    """
+    from service.adapters.trial_redis import become_redis
+
+    with failures_in_words():
+        settings = settings_from(host=host)
+        become_redis(settings.need("redis_url"), settings.host, port, data_dir)
 
 
 def _run(process: Callable[[Settings], int], *, host: str | None = None, port: int | None = None) -> None:

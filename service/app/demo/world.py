@@ -129,5 +129,6 @@ def _settings(fhir_url: str, redis_url: str, clock_file: Path, port: int) -> Set
         public_url=f"http://127.0.0.1:{port}",
         lease_seconds=5,
         catch_up_seconds=5,
+        canary_seconds=0,  # its time would run as fast as the story
         worker_concurrency=2,
     )

@@ -20,19 +20,26 @@ MLLP = "$mllp"
 HL7V2_TYPE = "x-application/hl7-v2+er7"
 
 
-def raw_bundle(body: bytes, sender: Sender) -> RawNotification:
+def raw_bundle(body: bytes, sender: Sender, headers: Mapping[str, str] | None = None) -> RawNotification:
+    """`headers` are kept with it, as those of a notification are."""
     return RawNotification(
         subscription=sender.name,
         method="POST",
         path=PROCESS_MESSAGE,
         content_type="application/fhir+json",
         body=body,
+        headers=headers or {},
     )
 
 
-def raw_hl7v2(body: bytes, sender: Sender) -> RawNotification:
+def raw_hl7v2(body: bytes, sender: Sender, headers: Mapping[str, str] | None = None) -> RawNotification:
     return RawNotification(
-        subscription=sender.name, method="POST", path=MLLP, content_type=HL7V2_TYPE, body=body
+        subscription=sender.name,
+        method="POST",
+        path=MLLP,
+        content_type=HL7V2_TYPE,
+        body=body,
+        headers=headers or {},
     )
 
 

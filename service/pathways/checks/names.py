@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from service.pathways.checks import outline
 from service.pathways.scalars import shown
+from service.pathways.schema import SENDER
 from service.pathways.site_files import Shared
 from service.pathways.spelling import suggest
 from service.pathways.yaml_source import Source
@@ -38,6 +39,7 @@ def check_names(source: Source, root: Node, shared: Shared) -> None:
     for noun, used, names in known:
         for node in used:
             _check(source, node, noun, names)
+    _check_sender(source, root, shared)
     _check_value_sets(source, root, shared)
     _check_levels(source, root)
 
@@ -86,13 +88,21 @@ def _roles_used(root: Node) -> Used:
     yield from outline.chosen(lead.get("role") if lead and lead.get("role") else lead)
     for task in outline.tasks(root):
         yield from outline.chosen(task.get("owner"))
-        yield from _values([task], "asks")
     yield from _values(outline.rows_of(root, "required"), "ask")
     for gate in outline.rows_of(root, "gates"):
         yield from outline.rows_of(gate, "waived-by")
     for rung in outline.rungs(root):
         yield from _values([rung], "notify")
         yield from _values([rung], "reassign-to")
+
+
+def _check_sender(source: Source, root: Node, shared: Shared) -> None:
+    if "roles.yaml" in shared.unread or SENDER in shared.roles:
+        return
+    for asks in _values(outline.tasks(root), "asks"):
+        if asks.text == SENDER:
+            source.report(asks.place, "unknown-role", f"roles.yaml has no role '{SENDER}', by whose title people are asked",
+                          f"add '{SENDER}: {{title: Whoever sent the request}}' there")  # fmt: skip
 
 
 def _sources(root: Node) -> set[str]:

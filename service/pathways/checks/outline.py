@@ -107,6 +107,12 @@ def outer_rows(root: Node) -> Iterator[Node]:
             yield from level.items()
 
 
+def dataset(root: Node) -> list[str]:
+    """The required fields that `complete: all` asks for."""
+    required = (row for row in rows_of(root, "required") if text_of(row, "where-available") != "true")
+    return [name for row in required if (name := text_of(row, "id"))]
+
+
 def also_rows(root: Node) -> Iterator[tuple[Node, Node]]:
     """Every row of also, with the start or row it belongs to."""
     for parent in (*rows_of(root, "starts"), *need_rows(root)):

@@ -17,6 +17,7 @@ def check_stages(source: Source, root: Node) -> None:
     _check_entering(source, found)
     _check_reachable(source, found)
     _check_final(source, root, found)
+    _check_repeats(source, found)
     _check_gates(source, root, found)
 
 
@@ -53,6 +54,10 @@ def reachable(found: list[Node]) -> set[str]:
 
 def _can_hold(row: Node, homes: dict[str, set[str]], stages: set[str], reached: set[str]) -> bool:
     """Whatever is misspelt counts as possible: it has been reported under its own name."""
+    for key, enough in (("all", all), ("of", any)):
+        inner = outline.rows_of(row, key)
+        if inner:
+            return enough(_can_hold(each, homes, stages, reached) for each in inner)
     stage = outline.text_of(row, "stage")
     if stage is not None:
         return stage in reached or stage not in stages
@@ -71,7 +76,7 @@ def _check_reachable(source: Source, found: list[Node]) -> None:
 
 # A final stage that nothing leads to is told as unreachable-stage, so here it is enough that there is one.
 def _check_final(source: Source, root: Node, found: list[Node]) -> None:
-    final = [stage for stage in found if outline.text_of(stage, "final") == "true"]
+    final = [stage for stage in found if _is_final(stage)]
     if not final:
         place = (root.get("stages") or root).head
         source.report(place, "no-final-stage", "no stage is final, so nobody ever leaves this pathway",
@@ -79,6 +84,32 @@ def _check_final(source: Source, root: Node, found: list[Node]) -> None:
     elif final[0] is found[0]:
         source.report((final[0].get("final") or final[0]).head, "no-final-stage",
                       "the first stage is final, so the pathway ends as it begins", "make a later stage final")  # fmt: skip
+
+
+def _check_repeats(source: Source, found: list[Node]) -> None:
+    """Somebody comes back from a later stage, and of repeating stages in a row to the first of them."""
+    for number, stage in enumerate(found):
+        repeats = stage.get("repeats")
+        if repeats is None or repeats.text != "true":
+            continue
+        after = found[number + 1 :]
+        if number == 0:
+            source.report(repeats.head, "never-again", "the first stage is entered at enrolment only, so it does not repeat",
+                          "let a later stage repeat")  # fmt: skip
+        elif _is_final(stage):
+            source.report(repeats.head, "never-again", "a final stage ends the pathway, so nobody enters it again",
+                          "let the stages before it repeat")  # fmt: skip
+        elif not _repeats(found[number - 1]) and all(_is_final(each) for each in after):
+            source.report(repeats.head, "never-again", "only final stages come after this one, so nobody comes back to it",
+                          "remove 'repeats', or add the stage from which people come back")  # fmt: skip
+
+
+def _is_final(stage: Node) -> bool:
+    return outline.text_of(stage, "final") == "true"
+
+
+def _repeats(stage: Node) -> bool:
+    return outline.text_of(stage, "repeats") == "true"
 
 
 def _check_gates(source: Source, root: Node, found: list[Node]) -> None:

@@ -103,10 +103,30 @@ def _due_times(task: Node) -> Iterator[int]:
 
 def _check_measures(source: Source, root: Node) -> None:
     longest = max((length for task in outline.tasks(root) for length in _due_times(task)), default=None)
+    if _goes_on_without_end(root):
+        return
     for measure in outline.rows_of(root, "measures"):
         within = measure.get("within")
         length = nominal(within)
-        if within is not None and length is not None and longest is not None and length > longest:
+        too_long = length is not None and longest is not None and length > longest
+        if within is not None and too_long and _counts_what_is_asked_for(measure):
             source.report(within.place, "window-longer-than-clocks",
                           f"{shown(within.text or '')} is longer than any task of this pathway may take",
-                          "after the last task is due nothing here makes this happen", Severity.WARNING)  # fmt: skip
+                          "right where it follows a public measure; else shorten it, or add a task that makes it happen",
+                          Severity.ADVICE)  # fmt: skip
+
+
+def _goes_on_without_end(root: Node) -> bool:
+    """Something is asked for again and again, so no window is too long for it."""
+    series = (task.get("series") for task in outline.tasks(root))
+    return (
+        any(each is not None and each.get("every") is not None for each in series)
+        or any(task.get("again-while") is not None for task in outline.tasks(root))
+        or any(outline.text_of(stage, "repeats") == "true" for stage in outline.stages(root))
+    )
+
+
+def _counts_what_is_asked_for(measure: Node) -> bool:
+    """What only the record shows (a readmission) comes about by itself or not; any window may be asked about it."""
+    rows = [inner for row in outline.rows_of(measure, "numerator") for inner in outline.with_inner(row)]
+    return any(row.get("task") is not None or row.get("recorded") is not None for row in rows)

@@ -1,0 +1,140 @@
+{{/*
+What the schema cannot say: which values belong together. All problems at once, each naming the value and the remedy.
+*/}}
+{{- define "throughline.validate" -}}
+{{- $problems := concat (include "throughline.elsewhere" . | fromYamlArray) (include "throughline.missing" . | fromYamlArray) (include "throughline.shapes" . | fromYamlArray) (include "throughline.together" . | fromYamlArray) -}}
+{{- if $problems -}}
+{{- fail (printf "\n\nThe values need mending:\n  - %s\n" (join "\n  - " $problems)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Values that people try first, and where they really are. */}}
+{{- define "throughline.elsewhere" -}}
+{{- $v := .Values -}}
+{{- range $name, $is := dict
+  "replicaCount" "set web.replicas, worker.replicas and scheduler.replicas."
+  "resources" "set web.resources, worker.resources and scheduler.resources."
+  "autoscaling" "set web.autoscaling and worker.autoscaling."
+  "env" "name it extraEnv."
+}}
+{{- if hasKey $v $name }}
+- {{ printf "%s is not a value of this chart: %s" $name $is | quote }}
+{{- end }}
+{{- end }}
+{{- range $path, $is := dict
+  "fhir.url" "name it fhir.baseUrl."
+  "fhir.token" "secrets are never values. Put it into a Secret under the key fhir-token, and name that in existingSecret or fhir.auth.existingSecret."
+  "redis.url" "secrets are never values. Put it into a Secret under the key redis-url, and name that in existingSecret or redis.existingSecret."
+  "redis.password" "secrets are never values. It is part of the address: put redis://:<password>@<host>:6379/0 into a Secret under the key redis-url, and name that in existingSecret or redis.existingSecret."
+  "redis.enabled" "name it redis.bundled.enabled."
+  "secretKey.value" "secrets are never values. Put it into a Secret under the key secret-key, and name that in existingSecret or secretKey.existingSecret."
+  "ingress.hosts" "name the one host in ingress.host; that of publicUrl is taken when it is empty."
+  "ingress.tls" "name the Secret with the certificate in ingress.tlsSecret."
+}}
+{{- $parts := splitList "." $path }}
+{{- if hasKey (index $v (first $parts)) (last $parts) }}
+- {{ printf "%s is not a value of this chart: %s" $path $is | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "throughline.missing" -}}
+{{- $v := .Values -}}
+{{- if not $v.fhir.baseUrl }}
+- "fhir.baseUrl is missing: set it to the base address of your FHIR server, e.g. --set fhir.baseUrl=https://fhir.example.org/r4"
+{{- end }}
+{{- if not (or $v.existingSecret $v.redis.existingSecret) }}
+- "existingSecret is missing: make a Secret with the keys secret-key, redis-url and fhir-token, and name it, e.g. --set existingSecret=throughline"
+{{- else if not (or $v.existingSecret $v.secretKey.existingSecret) }}
+- "secretKey.existingSecret is missing: name the Secret that holds the installation key under {{ $v.secretKey.key }}, or set existingSecret"
+{{- end }}
+{{- if and (or $v.existingSecret $v.redis.existingSecret) (eq $v.fhir.auth.method "token") (not (or $v.existingSecret $v.fhir.auth.existingSecret)) }}
+- "fhir.auth.existingSecret is missing: name the Secret that holds the token under {{ $v.fhir.auth.tokenKey }}, or set existingSecret; a server that asks for none: fhir.auth.method=none"
+{{- end }}
+{{- range $what := list "mappings" "subscriptions" }}
+{{- $d := index $v $what }}
+{{- if and (eq $d.from "files") (not $d.files) }}
+- "{{ $what }}.files is missing although {{ $what }}.from is files: python -m scripts.chart_files {{ $what }} writes it from a folder"
+{{- else if and (eq $d.from "configMap") (not $d.configMap.name) }}
+- "{{ $what }}.configMap.name is missing although {{ $what }}.from is configMap: name the ConfigMap"
+{{- else if and (eq $d.from "oci") (not $d.oci.reference) }}
+- "{{ $what }}.oci.reference is missing although {{ $what }}.from is oci: name the image that holds the folder, by its digest if you can"
+{{- else if eq $d.from "git" }}
+{{- range $need, $is := dict "repository" "the address of the repository" "revision" "a tag or commit" "image" "the git-sync image (v4) that your cluster may pull" }}
+{{- if not (index $d.git $need) }}
+- "{{ $what }}.git.{{ $need }} is missing although {{ $what }}.from is git: set it to {{ $is }}"
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (eq $v.worker.autoscaling.by "keda") (not $v.worker.autoscaling.keda.prometheusAddress) }}
+- "worker.autoscaling.keda.prometheusAddress is missing although worker.autoscaling.by is keda: set it to your Prometheus, e.g. http://prometheus.monitoring:9090"
+{{- end }}
+{{- if and $v.gateway.enabled (not $v.gateway.parentRefs) }}
+- "gateway.parentRefs is missing although gateway.enabled: name your Gateway, e.g. --set gateway.parentRefs[0].name=public"
+{{- end }}
+{{- if and $v.prometheusRule.enabled (not $v.prometheusRule.runbookUrl) }}
+- "prometheusRule.runbookUrl is missing although prometheusRule.enabled: say where you keep docs/runbooks.md, so that each alert can link to its heading"
+{{- end }}
+{{- if and $v.ingress.enabled (not (or $v.ingress.host $v.publicUrl)) }}
+- "publicUrl is missing although ingress.enabled: set it to the address at which the FHIR server reaches Throughline, e.g. https://throughline.example.org"
+{{- end }}
+{{- if and $v.gateway.enabled (not (or $v.gateway.hostnames $v.publicUrl)) }}
+- "publicUrl is missing although gateway.enabled: set it to the address at which the FHIR server reaches Throughline, e.g. https://throughline.example.org"
+{{- end }}
+{{- end -}}
+
+{{/* Values whose shape a pattern in the schema could refuse, but not explain. */}}
+{{- define "throughline.shapes" -}}
+{{- $v := .Values -}}
+{{- $address := "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$" -}}
+{{- $shapes := list
+  (list "image.repository" $v.image.repository "^[^:@\\s]+(:[0-9]+/[^:@\\s]+)?$" "the name of an image without a tag, e.g. registry.example.org/throughline; tag and digest have values of their own")
+  (list "image.digest" $v.image.digest "^sha256:[a-f0-9]{64}$" "a digest, sha256: and 64 hexadecimal digits, as the registry shows it")
+  (list "publicUrl" $v.publicUrl $address "the address at which the FHIR server reaches Throughline, e.g. https://throughline.example.org")
+  (list "fhir.baseUrl" $v.fhir.baseUrl $address "the base address of a FHIR server, e.g. https://fhir.example.org/r4")
+  (list "accountablePractitioner" $v.accountablePractitioner "^(Practitioner|PractitionerRole)/[A-Za-z0-9.-]{1,64}$" "the reference of the person who holds what nobody else holds, e.g. Practitioner/123")
+  (list "timezone" $v.timezone "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$" "a time zone name, e.g. America/Denver")
+  (list "worker.autoscaling.keda.prometheusAddress" $v.worker.autoscaling.keda.prometheusAddress $address "the address of your Prometheus, e.g. http://prometheus.monitoring:9090")
+  (list "prometheusRule.runbookUrl" $v.prometheusRule.runbookUrl $address "the address at which you keep docs/runbooks.md, e.g. https://wiki.example.org/throughline/runbooks")
+}}
+{{- range $shapes }}
+{{- $name := index . 0 }}{{ $value := index . 1 }}{{ $pattern := index . 2 }}{{ $is := index . 3 }}
+{{- if and $value (not (regexMatch $pattern $value)) }}
+- {{ printf "%s cannot be %q: set it to %s" $name $value $is | quote }}
+{{- end }}
+{{- end }}
+{{- if not $v.image.repository }}
+- "image.repository is missing: set it to the name of the image, e.g. registry.example.org/throughline"
+{{- end }}
+{{- end -}}
+
+{{- define "throughline.together" -}}
+{{- $v := .Values -}}
+{{- $least := dict "web" (add $v.web.drainSeconds 20) "worker" (add $v.leaseSeconds 20) "scheduler" 10 }}
+{{- range $component, $seconds := $least }}
+{{- if lt (int (index $v $component).terminationGracePeriodSeconds) (int $seconds) }}
+- "{{ $component }}.terminationGracePeriodSeconds is {{ (index $v $component).terminationGracePeriodSeconds }}, so work in hand would be cut off: set it to {{ $seconds }} or more"
+{{- end }}
+{{- end }}
+{{- range $scaled := list "web" "worker" }}
+{{- $a := (index $v $scaled).autoscaling }}
+{{- if gt (int $a.minReplicas) (int $a.maxReplicas) }}
+- "{{ $scaled }}.autoscaling.minReplicas is more than its maxReplicas: raise maxReplicas to {{ $a.minReplicas }} or more"
+{{- end }}
+{{- end }}
+{{- if and (or $v.ingress.enabled $v.gateway.enabled) $v.publicUrl }}
+{{- with (urlParse $v.publicUrl).path | trimSuffix "/" }}
+- "publicUrl ends in {{ . }}, but the Ingress and the route serve at the root of a host: set it to an address without a path"
+{{- end }}
+{{- end }}
+{{- range $what := list "mappings" "subscriptions" }}
+{{- range $path, $content := (index $v $what).files }}
+{{- if contains "__" $path }}
+- "{{ $what }}.files has {{ $path }}: two underscores stand for a folder in a ConfigMap, so a name may not have them: rename the file"
+{{- else if not (regexMatch "^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$" $path) }}
+- "{{ $what }}.files has {{ $path }}: name a file by its path in the folder, e.g. pathways/after-care/pathway.yaml"
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,169 @@
+"""Alerts and dashboard speak of metrics that exist, in PromQL that is read, and each alert leads to its runbook."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from service.app.metrics import StateMetrics, WorkMetrics
+from service.app.web_metrics import NotificationMetrics
+from service.fhir.notification_answers import Outcome
+from tests.helm.chart import CHART, NAMESPACE, ROOT, one, rendered, values_of
+
+SCRAPED = {"up"}
+"""Metrics that Prometheus makes by itself."""
+METRIC = re.compile(r"\bthroughline_[a-z_]+")
+
+
+def rules() -> list[dict[str, Any]]:
+    spec = one(rendered(values_of("hospital")), "PrometheusRule")["spec"]
+    return [rule for group in spec["groups"] for rule in group["rules"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def dashboard() -> dict[str, Any]:
+    data = one(rendered(values_of("hospital")), "ConfigMap", "-dashboard")["data"]
+    return dict(json.loads(data["throughline.json"]))
+
+
+def queries() -> Iterator[str]:
+    """Every query of the dashboard, with its variable as Grafana fills it in."""
+    for panel in dashboard()["panels"]:
+        for target in panel.get("targets", []):
+            yield target["expr"].replace("$namespace", NAMESPACE)
+
+
+def exposed() -> set[str]:
+    """Names of every sample that our processes show."""
+    registry = CollectorRegistry()
+    WorkMetrics(registry)
+    StateMetrics(registry)
+    NotificationMetrics(registry)
+    kinds = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
+    return {family.name + ending for family in registry.collect() for ending in kinds[family.type]}
+
+
+def labels_of_metrics() -> dict[str, set[str]]:
+    registry = CollectorRegistry()
+    WorkMetrics(registry)
+    StateMetrics(registry)
+    NotificationMetrics(registry)
+    named: Any = registry._collector_to_names
+    labelled = {c: names for c, names in named.items() if hasattr(c, "_labelnames")}
+    return {name: set(collector._labelnames) for collector, names in labelled.items() for name in names}
+
+
+EXPRESSIONS = [str(rule["expr"]) for rule in rules()] + list(queries())
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_every_expression_is_promql(expression):
+    assert promql_parser.parse(expression)
+
+
+def test_what_is_no_promql_would_be_noticed():
+    with pytest.raises(ValueError, match=r"."):
+        promql_parser.parse("sum(rate(throughline_writes_total[5m])")
+
+
+def test_alerts_and_dashboard_speak_of_metrics_that_there_are():
+    used = {name for expression in EXPRESSIONS for name in METRIC.findall(expression)}
+    assert used - exposed() == set()
+    assert len(used) >= 10
+
+
+def test_they_speak_of_labels_that_there_are():
+    of = labels_of_metrics()
+    for expression in EXPRESSIONS:
+        for name, selector in re.findall(r"(throughline_[a-z_]+)\{([^}]*)\}", expression):
+            asked = set(re.findall(r"([a-z_]+)\s*(?:=~|=|!=|!~)", selector)) - {"namespace"}
+            assert asked <= of[name], expression
+
+
+def test_outcomes_of_notifications_are_spelt_as_they_are_counted():
+    known = {outcome.value for outcome in Outcome}
+    named = {
+        outcome
+        for expression in EXPRESSIONS
+        for outcomes in re.findall(r'throughline_notifications_total\{[^}]*outcome=~"([^"]*)"', expression)
+        for outcome in outcomes.split("|")
+    }
+    assert named - known == set()
+    assert "not-stored" in named
+
+
+def test_every_expression_stays_within_this_installation():
+    for expression in EXPRESSIONS:
+        for selector in re.findall(r"(?:throughline_[a-z_]+|\bup)(\{[^}]*\})?", expression):
+            assert f'namespace="{NAMESPACE}"' in selector, expression
+
+
+def test_recorded_rules_are_those_that_alerts_use():
+    recorded = {str(rule["record"]) for rule in rules() if "record" in rule}
+    used = {name for alert in alerts() for name in re.findall(r"throughline:[a-z0-9_:]+", str(alert["expr"]))}
+    assert used == recorded
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
+def test_an_alert_says_what_harms_how_much_and_where_to_read_on(alert):
+    assert alert["labels"]["severity"] in {"critical", "warning"}
+    assert {"summary", "description", "runbook_url"} == set(alert["annotations"])
+    base, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    assert base == "https://wiki.example.org/throughline/runbooks"
+    headings = re.findall(r"^### (\w+)$", (ROOT / "docs" / "runbooks.md").read_text("utf-8"), re.MULTILINE)
+    assert anchor in [heading.lower() for heading in headings]
+    assert alert["alert"].lower() == anchor
+
+
+def test_no_runbook_is_of_an_alert_that_there_is_not():
+    headings = re.findall(r"^### (\w+)$", (ROOT / "docs" / "runbooks.md").read_text("utf-8"), re.MULTILINE)
+    assert set(headings) == {alert["alert"] for alert in alerts()}
+
+
+def test_a_month_s_budget_burns_at_the_rates_of_the_four_windows():
+    """Fast: 2 % in an hour or 5 % in six. Slow: 10 % in a day or three days. A short window lets the alert end soon."""
+    budgets = {"notifications": 0.001, "due": 0.001, "reconcile": 0.01}
+    for alert in alerts():
+        slo = alert["labels"].get("slo")
+        if slo:
+            rates = (3, 1) if alert["alert"].endswith("Slowly") else (14.4, 6)
+            limits = re.findall(r"> ([0-9.]+)", alert["expr"])
+            wanted = [rate * budgets[slo] for rate in rates for _ in range(2)]
+            assert [float(limit) for limit in limits] == pytest.approx(wanted)
+
+
+def test_the_rules_stand_in_a_file_that_prometheus_can_use_without_the_operator():
+    groups = yaml.safe_load((CHART / "files" / "rules.yaml").read_text("utf-8"))["groups"]
+    assert [group["name"] for group in groups] == [
+        "throughline-service-levels",
+        "throughline-burn",
+        "throughline-silence",
+    ]
+
+
+def test_the_dashboard_is_found_by_grafana_and_explains_itself():
+    manifest = one(rendered(values_of("hospital")), "ConfigMap", "-dashboard")
+    assert manifest["metadata"]["labels"]["grafana_dashboard"] == "1"
+    panels = [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+    assert len(panels) >= 12
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_prometheus_finds_web_and_through_one_service_worker_and_scheduler():
+    manifests = rendered(values_of("hospital"))
+    monitor = one(manifests, "ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert [endpoint["port"] for endpoint in monitor["spec"]["endpoints"]] == ["http", "metrics"]
+    metrics = one(manifests, "Service", "-metrics")["spec"]
+    assert metrics["clusterIP"] == "None"
+    assert "app.kubernetes.io/component" not in metrics["selector"]

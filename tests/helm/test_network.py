@@ -1,0 +1,124 @@
+"""Who may talk to whom: nobody, but for what the policies say."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helm.chart import VALUE_SETS, Manifest, of_kind, one, pods, rendered, values_of, with_five
+
+SETS = [path.stem for path in VALUE_SETS if path.stem != "no-notifications"]
+
+
+def applies(policy: Manifest, labels: dict[str, str]) -> bool:
+    return policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def egress_of(manifests: list[Manifest], component: str) -> list[Manifest]:
+    """Every rule that lets this component out, those of all policies together."""
+    labels = next(pod for name, pod in pods(manifests) if name == component)["metadata"]["labels"]
+    policies = [p for p in of_kind(manifests, "NetworkPolicy") if applies(p, labels)]
+    return [rule for policy in policies for rule in policy["spec"].get("egress", [])]
+
+
+def ports(rules: list[Manifest]) -> set[object]:
+    return {port["port"] for rule in rules for port in rule["ports"]}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_pod_is_shut_in_both_directions_before_anything_is_let_through(name):
+    manifests = rendered(values_of(name))
+    shut = one(manifests, "NetworkPolicy", "-default-deny")
+    assert shut["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert shut["spec"]["ingress"] == []
+    assert [
+        component for component, pod in pods(manifests) if not applies(shut, pod["metadata"]["labels"])
+    ] == []
+
+
+def test_only_names_are_looked_up_by_everybody():
+    shut = one(rendered(with_five()), "NetworkPolicy", "-default-deny")
+    [dns] = shut["spec"]["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert dns["to"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    ]
+
+
+def test_the_scheduler_reaches_redis_and_never_the_record():
+    manifests = rendered(with_five(fhir={"baseUrl": "https://fhir.example.org:9443/r4"}))
+    assert 9443 not in ports(egress_of(manifests, "scheduler"))
+    assert 6379 in ports(egress_of(manifests, "scheduler"))
+    assert 9443 in ports(egress_of(manifests, "worker")) & ports(egress_of(manifests, "web"))
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("https://fhir.example.org/r4", 443), ("http://fhir/fhir", 80), ("https://[2001:db8::1]:8443/r4", 8443)],
+)
+def test_the_port_of_the_fhir_server_is_taken_from_its_address(url, port):
+    assert port in ports(egress_of(rendered(with_five(fhir={"baseUrl": url})), "worker"))
+
+
+def test_nobody_may_ask_the_node_for_the_credentials_of_the_cloud():
+    for component in ("web", "worker", "scheduler"):
+        for rule in egress_of(rendered(with_five()), component):
+            for block in (peer["ipBlock"] for peer in rule["to"] if "ipBlock" in peer):
+                assert "169.254.0.0/16" in block["except"] or ":" in block["cidr"]
+
+
+def test_a_hospital_names_each_partner_and_nothing_else_is_reached():
+    rules = egress_of(rendered(values_of("hospital")), "worker")
+    reached = {peer["ipBlock"]["cidr"] for rule in rules for peer in rule["to"] if "ipBlock" in peer}
+    assert reached == {f"192.0.2.{n}/32" for n in (10, 20, 30, 40)}
+
+
+def test_a_hospital_lets_only_its_ingress_in_and_only_its_prometheus_read():
+    manifests = rendered(values_of("hospital"))
+    web = one(manifests, "NetworkPolicy", "-web")["spec"]["ingress"][0]
+    named = [p["namespaceSelector"]["matchLabels"] for p in web["from"] if "namespaceSelector" in p]
+    assert [each["kubernetes.io/metadata.name"] for each in named] == ["ingress", "monitoring"]
+    [scraped] = one(manifests, "NetworkPolicy", "-scheduler")["spec"]["ingress"]
+    assert scraped["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    ]
+
+
+def test_the_bundled_redis_lets_only_our_own_in_and_goes_nowhere():
+    manifests = rendered(values_of("trial"))
+    [rule] = one(manifests, "NetworkPolicy", "-redis")["spec"]["ingress"]
+    [peer] = rule["from"]
+    assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "tl"
+    assert ports(egress_of(manifests, "redis")) == {53}
+    assert all(
+        "ipBlock" not in peer
+        for rule in egress_of(manifests, "scheduler")
+        for peer in rule["to"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["hospital", "openshift"])
+def test_outside_an_ingress_shows_notifications_and_messages_only(name):
+    [rule] = one(rendered(values_of(name)), "Ingress")["spec"]["rules"]
+    assert {path["path"] for path in rule["http"]["paths"]} == {"/notifications", "/fhir"}
+    assert rule["host"].startswith("throughline.")
+
+
+def test_a_route_shows_the_pages_only_when_asked_and_never_metrics():
+    manifests = rendered(values_of("gateway"))
+    route = one(manifests, "HTTPRoute")["spec"]
+    matched = {(m["path"]["type"], m["path"]["value"]) for rule in route["rules"] for m in rule["matches"]}
+    assert matched == {("PathPrefix", "/notifications"), ("PathPrefix", "/fhir"), ("Exact", "/")}
+    assert route["hostnames"] == ["throughline.example.org"]
+    assert route["rules"][0]["backendRefs"] == [{"name": "tl-throughline", "port": 8000}]
+
+
+def test_git_is_reached_by_those_who_fetch_from_it_and_only_when_they_do():
+    manifests = rendered(values_of("from-git"))
+    assert 8443 in ports(egress_of(manifests, "worker")) & ports(egress_of(manifests, "web"))
+    assert 8443 not in ports(egress_of(manifests, "scheduler"))
+    not_used = with_five(networkPolicy={"egress": {"git": {"ports": [8443]}}})
+    assert 8443 not in ports(egress_of(rendered(not_used), "worker"))
+
+
+def test_who_wants_no_policies_has_none():
+    assert of_kind(rendered(values_of("no-notifications")), "NetworkPolicy") == []
