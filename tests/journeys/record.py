@@ -95,11 +95,7 @@ class Record:
         found = {}
         for plan in self._about(person, "CarePlan"):
             if name := own_identifier(plan, ESCALATION):
-                mine = {
-                    own_identifier(n, NOTICE): n
-                    for n in notices
-                    if own_identifier(n, NOTICE).startswith(f"{name}/")
-                }
+                mine = {own_identifier(n, NOTICE): n for n in notices if _is_rung(n, name)}
                 rungs = sorted(mine, key=lambda value: int(value.rpartition("/")[2]))
                 found["/".join(name.split("/")[3:])] = Escalation(plan, [mine[rung] for rung in rungs])
         return found
@@ -109,6 +105,11 @@ class Record:
         found = self.escalations(person)
         assert about in found, f"there is no escalation {about} about {person}, only {sorted(found)}"
         return found[about]
+
+    def told_of_cancelling(self, person: str) -> dict[str, Json]:
+        """Identifier of the cancelled Task, below the enrolment -> the Communication to whoever held it."""
+        named = ((own_identifier(n, NOTICE).split("/"), n) for n in self._about(person, "Communication"))
+        return {"/".join(parts[3:-1]): n for parts, n in named if parts[-1] == "cancelled"}
 
     def responses(self, person: str, about: str) -> list[FollowUp]:
         """The responses that the rungs of one escalation asked for, in order."""
@@ -160,6 +161,11 @@ class Record:
     def _about(self, person: str, kind: str) -> list[Json]:
         self._settle()
         return self._fhir.search(kind, patient=f"Patient/{person}")
+
+
+def _is_rung(notice: Json, escalation: str) -> bool:
+    before, _, number = own_identifier(notice, NOTICE).rpartition("/")
+    return before == escalation and number.isdigit()
 
 
 def _check_owner(task: Json, people: Mapping[str, Json]) -> None:

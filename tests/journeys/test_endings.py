@@ -95,6 +95,8 @@ def test_back_in_hospital_ends_the_follow_up_and_the_next_discharge_begins_anoth
         "cancelled",
     )
     assert followed["first-appointment/1"].why_closed == "the pathway ended: Back in acute care"
+    for person in ("rex", "tab"):
+        _everybody_who_held_it_was_told(world, person, "Back in acute care")
     assert record.enrolment("sue").status == "active"
 
     world.until("2026-03-08 12:00")
@@ -117,9 +119,25 @@ def _has_ended(world: World, person: str, reason: str) -> None:
     closed = [f for f in world.record.follow_ups(person).values() if f.status == "cancelled"]
     assert closed
     assert {f.why_closed for f in closed} == {f"the pathway ended: {reason}"}
+    _everybody_who_held_it_was_told(world, person, reason)
     for about, escalation in world.record.escalations(person).items():
         assert escalation.status == "completed"
         assert {response.status for response in world.record.responses(person, about)} == {"cancelled"}
+
+
+def _everybody_who_held_it_was_told(world: World, person: str, reason: str) -> None:
+    """One Communication for each Task that was cancelled by the end, to its owner, with the reason."""
+    record = world.record
+    held = {key: f for key, f in record.follow_ups(person).items() if "the pathway ended" in f.why_closed}
+    for about in record.escalations(person):
+        for number, response in enumerate(record.responses(person, about), start=1):
+            if "the pathway ended" in response.why_closed:
+                held[f"{about}/{number}"] = response
+    told = record.told_of_cancelling(person)
+    assert set(told) == set(held)
+    for name, notice in told.items():
+        assert notice["recipient"][0]["display"] == held[name].owner
+        assert reason in notice["payload"][0]["contentString"]
 
 
 def _everything(world: World, person: str) -> tuple[dict[str, int], dict[str, str], int]:
