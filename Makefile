@@ -3,6 +3,7 @@
 PYTHON  ?= python3
 UV      ?= uv
 WORKERS ?= 2
+CASES   ?= 100000
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -13,7 +14,7 @@ READY := $(VENV)/.ready
 FAST := $(wildcard tests/domain tests/pathways tests/fhir tests/mappings tests/architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast test-live check chart-policy format demo bench lock clean
+.PHONY: help setup test test-fast fuzz test-live check chart-policy format demo bench lock clean
 
 help: ## List these targets
 	@echo "Throughline: nobody falls between services."
@@ -34,6 +35,9 @@ test: setup ## Set up, then run every test that needs nothing but this machine
 
 test-fast: setup ## Only the rings without servers: domain, pathways, fhir, mappings, architecture
 	@$(PY) -m pytest -q $(FAST)
+
+fuzz: setup ## Try 100,000 bent messages and broken lines (CASES=n for another number); some minutes
+	@THROUGHLINE_FUZZ_CASES="$(CASES)" $(PY) -m pytest -q -o faulthandler_timeout=0 tests/fuzz
 
 test-live: setup ## Run the live suite against a FHIR server of yours: make test-live FHIR=<base url>; credentials: docs/connecting.md
 	@test -n "$(FHIR)" || { echo "Say which server: make test-live FHIR=http://localhost:8080/fhir" >&2; exit 2; }

@@ -11,14 +11,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from service.domain.vocabulary import Reference
-from service.ports import (
-    Claim,
-    DeadLetter,
-    InboxUnavailable,
-    RawNotification,
-    ResourceVersion,
-    Written,
-)
+from service.fhir.messages.once import MessageIds, Receipt
+from service.ports import Claim, DeadLetter, InboxUnavailable, RawNotification, ResourceVersion, Written
 
 HOUSE_NOW = datetime(2026, 3, 6, 16, 30, tzinfo=ZoneInfo("America/Denver"))
 
@@ -223,3 +217,25 @@ class FakeEchoes:
         if self.fails:
             raise InboxUnavailable("The memory of our own writes was told to fail.")
         return frozenset(self.noted.intersection(versions))
+
+
+@dataclass
+class FakeMessageInbox:
+    """The way into a FakeInbox for messages, which are stored once."""
+
+    inbox: FakeInbox = field(default_factory=FakeInbox)
+    known: dict[str, MessageIds] = field(default_factory=dict)
+
+    async def append_once(self, message: RawNotification, ids: MessageIds) -> Receipt:
+        before = self.known.get(ids.envelope)
+        if before == ids:
+            return Receipt.KNOWN
+        if before is not None and before.header != ids.header:
+            return Receipt.OTHER_HEADER
+        self.inbox.append(message)
+        self.known[ids.envelope] = ids
+        return Receipt.STORED
+
+    @property
+    def stored(self) -> list[RawNotification]:
+        return list(self.inbox.entries.values())

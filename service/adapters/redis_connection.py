@@ -67,6 +67,10 @@ class Keys:
         """Hash, name -> mark."""
         return f"{self.prefix}watermarks"
 
+    def message(self, digest: str) -> str:
+        """The ids of a message that was stored not long ago."""
+        return f"{self.prefix}message:{digest}"
+
     @property
     def tallies(self) -> str:
         """Hash, person -> how they stand in numbers."""

@@ -29,7 +29,7 @@ from service.fhir.read import read_person
 from service.fhir.searches import people_of, person_searches
 from service.fhir.systems import PATHWAY_PLAN, PLAN_CATEGORY
 from service.flow.population import population
-from service.flow.reconcile import reconcile
+from service.flow.reconcile import Reconciled, reconcile
 from service.flow.sweep import sweep
 from service.ports import DeadLetter, FhirRecord, NotInRecord, Resource, Search
 
@@ -59,15 +59,15 @@ def reconcile_person(settings: Settings, person: str) -> LookedAt:
     library = read_library(settings, today=clock.now().date())
     with open_record(settings) as record:
         must_exist(who, record)
-        done = reconcile(
-            who,
-            record=record,
-            practice=make_practice(settings, library),
-            now=clock.now(),
-            directory=make_directory(settings, record, library).people,
-        )
+        practice, directory = make_practice(settings, library), make_directory(settings, record, library)
+        done = Reconciled(next_due_at=None, elsewhere=(who,))
+        while done.elsewhere:  # somebody whose record was merged is looked at where they are now
+            who = done.elsewhere[0]
+            done = reconcile(
+                who, record=record, practice=practice, now=clock.now(), directory=directory.people
+            )
     return LookedAt(
-        person=person,
+        person=who,
         enrolments={d.enrolment.identifier: d.enrolment.stage for d in done.decisions},
         written=done.writes,
         next_due_at=done.next_due_at,

@@ -13,7 +13,7 @@ from service.app.exits import MEANING, Exit
 
 def make_cli() -> typer.Typer:
     """All commands under one name."""
-    from service.app.commands import keys, operate, pathways, replaying, run, subscriptions
+    from service.app.commands import keys, messages, operate, pathways, replaying, run, subscriptions
 
     cli = typer.Typer(
         name="throughline",
@@ -28,6 +28,7 @@ def make_cli() -> typer.Typer:
     for command in (
         run.up,
         run.web,
+        run.mllp,
         run.worker,
         run.scheduler,
         run.redis,
@@ -35,6 +36,7 @@ def make_cli() -> typer.Typer:
         operate.doctor,
         operate.reconcile,
         operate.measures,
+        messages.senders,
         replaying.replay,
     ):
         cli.command()(command)

@@ -36,7 +36,7 @@ MEANING = {
     Exit.SETTINGS: "a setting is missing or cannot be used",
     Exit.FHIR_SERVER: "the FHIR server cannot be reached or refuses",
     Exit.REDIS: "Redis cannot be reached",
-    Exit.MAPPINGS: "the mappings or subscriptions have errors",
+    Exit.MAPPINGS: "the mappings, subscriptions or senders have errors",
     Exit.NOT_STARTED: "a process or server did not start",
     Exit.NOT_FOUND: "what was named does not exist",
     Exit.INTERRUPTED: "ended by Ctrl-C",

@@ -115,6 +115,13 @@ class Settings(BaseModel):
     max_depth: int = _a("how deep JSON may nest, from 8 to 500", "64", 64, ge=8, le=500)
     host: str = _a("the address to listen at", "0.0.0.0", "127.0.0.1", min_length=1)  # noqa: S104
     port: int = _a("a port number", "8080", 8080, ge=1, le=65535)
+    mllp_host: str = _a("the address to listen at for HL7 v2", "0.0.0.0", "127.0.0.1", min_length=1)  # noqa: S104
+    mllp_port: int = _a("a port number", "2575", 2575, ge=1, le=65535)
+    mllp_tls_certificate: Path | None = _a("a file with the certificate chain", "/etc/throughline/mllp.pem")
+    mllp_tls_key: Path | None = _a("a file with the private key", "/etc/throughline/mllp.key")
+    mllp_tls_client_ca: Path | None = _a(
+        "a file with the authority of client certificates", "/etc/throughline/ca.pem"
+    )
     metrics_port: int | None = _a("a port number", "9090", ge=1, le=65535)
     """Where worker and scheduler show /metrics, /livez and /readyz; the web shows its own."""
     heartbeat_file: Path | None = _a("a file that a living process touches", "/run/throughline/alive")

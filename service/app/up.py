@@ -17,6 +17,7 @@ from service.adapters.embedded import EmbeddedRedis
 from service.adapters.installation_key import installation_key
 from service.adapters.waiting import wait_until
 from service.app.listening import check_address
+from service.app.senders import senders_of
 from service.app.settings import Settings, inherited, load_settings, secret_names, variable
 from service.app.state_folder import write_settings
 from service.app.supervisor import Supervisor
@@ -53,7 +54,8 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
     state_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as undo:
         supervisor = Supervisor(environment={}, log_dir=state_dir / "logs", told=told)
-        for role in ROLES:
+        hears_hl7v2 = any(sender.application for sender in senders_of(settings))
+        for role in (*ROLES, "mllp") if hears_hl7v2 else ROLES:
             supervisor.add(
                 role,
                 [sys.executable, "-m", "service.app.cli", role],
@@ -61,6 +63,8 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
             )
         supervisor.end_left_over()
         check_address(settings.host, settings.port)
+        if hears_hl7v2:
+            check_address(settings.mllp_host, settings.mllp_port)
         redis = None
         if settings.redis_url is None:
             told("Starting the embedded Redis server …")
@@ -71,7 +75,7 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
         given = _given(settings, redis_url, state_dir)
         supervisor.environment = inherited() | {variable(name): value for name, value in given.items()}
         write_settings(state_dir, given)
-        told("Starting web, worker and scheduler …")
+        told(f"Starting web, worker and scheduler{', and the door for HL7 v2' if hears_hl7v2 else ''} …")
         undo.callback(supervisor.stop)
         supervisor.start()
         web_url = _web_url(settings)
@@ -83,10 +87,11 @@ def bring_up(settings: Settings, state_dir: Path, told: Callable[[str], None]) -
 
 
 def own_environment(role: str, settings: Settings) -> dict[str, str]:
-    """Two processes of one machine cannot show their metrics at one port: the scheduler takes the next."""
-    if role != "scheduler" or settings.metrics_port is None:
+    """Processes of one machine cannot show their metrics at one port: the scheduler takes the next, `mllp` the one after."""
+    further = {"scheduler": 1, "mllp": 2}.get(role)
+    if further is None or settings.metrics_port is None:
         return {}
-    return {variable("metrics_port"): str(settings.metrics_port + 1)}
+    return {variable("metrics_port"): str(settings.metrics_port + further)}
 
 
 def wait_until_alive(web_url: str, supervisor: Supervisor, *, within: float = READY_WITHIN) -> None:

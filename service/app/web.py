@@ -7,22 +7,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.adapters.tracing import Tracing
+from service.app.web_body import Bodies
 from service.app.web_errors import tell_errors_as_fhir
 from service.app.web_headers import SecurityHeaders
+from service.app.web_messages import MessageDoor, add_message_routes
 from service.app.web_metrics import NotificationMetrics
 from service.app.web_notifications import Bell, Intake, add_notification_routes
 from service.app.web_operations import Check, Details, operation_routes
+from service.fhir.messages.once import MessageInbox
 from service.flow.receive import AsyncInbox, Limits, Watch
+from service.flow.receive_message import Trusted
+from service.ports import Clock
 
-__all__ = ["Check", "create_app", "server_options"]
+__all__ = ["Check", "Messages", "create_app", "server_options"]
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Messages:
+    """What the door for messages needs."""
+
+    trusted: Sequence[Trusted]
+    inbox: MessageInbox
+    clock: Clock
 
 
 def create_app(
@@ -33,6 +48,7 @@ def create_app(
     registry: CollectorRegistry,
     checks: Sequence[Check] = (),
     ring: Callable[[], None] | None = None,
+    messages: Messages | None = None,
     routers: Sequence[APIRouter] = (),
     details: Details | None = None,
     lifespan: Lifespan | None = None,
@@ -41,7 +57,7 @@ def create_app(
 ) -> FastAPI:
     """The ASGI application.
 
-    `watches` by token. `ring` is called in a thread after answers, for an inbox that rings no bell itself. `routers`
+    `watches` by token. `messages`: who may send them; without it that door is closed. `ring` is called in a thread after answers, for an inbox that rings no bell itself. `routers`
     come after our own, e.g. the governance pages at `/`. `lifespan` opens and closes what the caller brought.
     """
     bell = Bell(ring) if ring is not None else None
@@ -59,10 +75,29 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     tell_errors_as_fhir(app)
     metrics = NotificationMetrics(registry)
+    bodies, tracing = Bodies(limits), tracing or Tracing()
     intake = Intake(
-        watches=watches, inbox=inbox, limits=limits, metrics=metrics, bell=bell, tracing=tracing or Tracing()
+        watches=watches,
+        inbox=inbox,
+        limits=limits,
+        metrics=metrics,
+        bell=bell,
+        bodies=bodies,
+        tracing=tracing,
     )
     add_notification_routes(app, intake)
+    if messages is not None:
+        door = MessageDoor(
+            trusted=messages.trusted,
+            inbox=messages.inbox,
+            clock=messages.clock,
+            limits=limits,
+            metrics=metrics,
+            bodies=bodies,
+            bell=bell,
+            tracing=tracing,
+        )
+        add_message_routes(app, door, version)
     app.include_router(operation_routes(registry, checks, details))
     for router in routers:
         app.include_router(router)

@@ -16,9 +16,9 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from opentelemetry.trace import Span, SpanKind
-from starlette.requests import ClientDisconnect
 
 from service.adapters.tracing import Tracing
+from service.app.web_body import Bodies
 from service.app.web_metrics import NotificationMetrics
 from service.fhir.notification_answers import FHIR_JSON, Answer, Outcome
 from service.flow import receive as step
@@ -42,15 +42,18 @@ class Intake:
         metrics: NotificationMetrics,
         tracing: Tracing,
         bell: Bell | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
-        """`watches` by token. `bell` is rung after an answer, for inboxes that do not ring by themselves."""
+        """`watches` by token. `bell` is rung after an answer, for inboxes that do not ring by themselves. `bodies`:
+        those held in memory are counted together with others'.
+        """
         self._watches = watches
         self._inbox = inbox
         self._limits = limits
         self._metrics = metrics
         self._bell = bell
         self._tracing = tracing
-        self._held = 0
+        self._bodies = bodies or Bodies(limits)
 
     async def notified(self, request: Request) -> Response:
         """One request on a notification address, from its first line to its answer."""
@@ -76,18 +79,14 @@ class Intake:
         refusal = step.refuse_unread(delivery, watch=watch, limits=self._limits)
         if refusal is not None or watch is None:
             return refusal or step.unknown_address()
-        held = bytearray()
-        try:
-            with self._span(request, watch) as span:
-                refusal = await self._read(request, held)
-                if refusal is not None:
-                    return refusal
-                whole = replace(delivery, headers=self._traced(request), body=bytes(held))
+        with self._span(request, watch) as span:
+            async with self._bodies.body_of(request) as body:
+                if isinstance(body, Answer):
+                    return body
+                whole = replace(delivery, headers=self._traced(request), body=body)
                 answer = await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
                 span.set_attribute("throughline.outcome", answer.outcome.value)
                 return answer
-        finally:
-            self._held -= len(held)
 
     def _span(self, request: Request, watch: Watch) -> AbstractContextManager[Span]:
         """Only of what is let in: strangers make no traces. The address is left out, because it holds the token."""
@@ -102,21 +101,6 @@ class Intake:
         """The headers, with our own span as the one to continue where we trace."""
         here = self._tracing.here()
         return {**request.headers, step.TRACE: here} if here else request.headers
-
-    async def _read(self, request: Request, held: bytearray) -> Answer | None:
-        """Fill `held` with the body; the refusal when it is too much, too slow, or broken off."""
-        try:
-            async with asyncio.timeout(self._limits.read_within.total_seconds()):
-                async for chunk in request.stream():
-                    if len(held) + len(chunk) > self._limits.body_bytes:
-                        return step.too_large(self._limits)
-                    if self._held + len(chunk) > self._limits.held_bytes:
-                        return step.unavailable(self._limits)
-                    held += chunk
-                    self._held += len(chunk)
-        except (TimeoutError, ClientDisconnect):
-            return step.too_slow()
-        return None
 
 
 class Bell:

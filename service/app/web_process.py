@@ -17,6 +17,7 @@ from service.app.listening import check_address
 from service.app.observing import Observation, open_observation
 from service.app.pages import pages
 from service.app.record_access import RecordAccess, published_keys, record_access
+from service.app.senders import senders_of, trusted
 from service.app.settings import Settings
 from service.app.subscription_files import read_subscriptions
 from service.app.subscriptions import watches
@@ -54,6 +55,7 @@ def web_app(settings: Settings, seen: Observation | None = None) -> FastAPI:
     return make_web(
         settings,
         watches=watches(wanted, installation_keys(settings)),
+        trusted=trusted(senders_of(settings), installation_keys(settings)),
         routers=[pages(settings, seen=seen), key_routes(published_keys(settings))],
         checks=[record_check(settings, access=seen.access if seen else None)],
         seen=seen,

@@ -34,7 +34,8 @@ from service.adapters.redis_connection import Keys, connect, connect_async
 from service.adapters.redis_dead_letters import RedisDeadLetters
 from service.adapters.redis_doorbell import RedisDoorbell
 from service.adapters.redis_echoes import RedisEchoes
-from service.adapters.redis_inbox import AsyncInbox, RedisInbox, Taken
+from service.adapters.redis_inbox import RedisInbox, Taken
+from service.adapters.redis_messages import MessageInbox
 from service.adapters.redis_tallies import RedisTallies
 from service.adapters.redis_trail import RedisTrail
 from service.adapters.redis_watermarks import AsyncWatermarks, RedisWatermarks
@@ -46,7 +47,7 @@ from service.app.practice import practice_of, role_codes
 from service.app.probed_record import ProbedRecord
 from service.app.record_access import RecordAccess, record_access
 from service.app.settings import Settings
-from service.app.web import Check, create_app
+from service.app.web import Check, Messages, create_app
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.record_history import RecordHistory
@@ -54,6 +55,7 @@ from service.fhir.subscription_marks import LISTENING
 from service.fhir.subscription_server import SubscriptionServer
 from service.flow.directory import KeptDirectory
 from service.flow.receive import Limits, Watch
+from service.flow.receive_message import Trusted
 from service.flow.reconcile import Practice
 from service.pathways.library import Library, load_library
 from service.pathways.problems import errors
@@ -220,21 +222,38 @@ def make_directory(settings: Settings, record: FhirRecord, library: Library) -> 
     )
 
 
+@asynccontextmanager
+async def open_message_inbox(settings: Settings) -> AsyncIterator[MessageInbox]:
+    """Where messages and notifications are stored, with the bell that tells a worker."""
+    keys = Keys(prefix=settings.key_prefix)
+    client = connect_async(settings.need("redis_url"))
+    ringing = connect(settings.need("redis_url"), wait=timedelta(seconds=2))
+    celery = make_celery(settings)
+    inbox = MessageInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
+    try:
+        yield inbox
+    finally:
+        await inbox.close()
+        ringing.close()
+        celery.close()
+
+
 def make_web(
     settings: Settings,
     *,
     watches: Mapping[str, Watch],
+    trusted: Sequence[Trusted] = (),
     routers: Sequence[APIRouter] = (),
     checks: Sequence[Check] = (),
     seen: Observation | None = None,
 ) -> FastAPI:
-    """The web process: it stores notifications and rings; `watches` by token, `routers` e.g. the governance pages."""
+    """The web process: it stores notifications and messages, and rings; `watches` by token, `trusted` may send messages."""
     keys = Keys(prefix=settings.key_prefix)
     client = connect_async(settings.need("redis_url"))
     ringing = connect(settings.need("redis_url"), wait=timedelta(seconds=2))
     celery = make_celery(settings)
     marks = AsyncWatermarks(client, keys)
-    inbox = AsyncInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
+    inbox = MessageInbox(client, keys, ring=RedisDoorbell(ringing, keys, celery).ring_inbox)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -254,6 +273,7 @@ def make_web(
     return create_app(
         watches=watches,
         inbox=inbox,
+        messages=Messages(trusted=trusted, inbox=inbox, clock=make_clock(settings)),
         limits=Limits(body_bytes=settings.max_body_bytes, depth=settings.max_depth),
         registry=seen.registry if seen else CollectorRegistry(),
         tracing=seen.tracing if seen else None,

@@ -29,8 +29,10 @@ from service.app.telemetry import fault_of
 from service.domain.evidence import PersonRecord
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import Reference
+from service.fhir.messages.raw import refuse_messages
 from service.flow.reconcile import Reconciled, reconcile
 from service.flow.take_in import Events, Trail, take_in
+from service.flow.tell_messages import TellRecord
 from service.ports import (
     Claim,
     DeadLetters,
@@ -45,8 +47,7 @@ from service.ports import (
 
 log = logging.getLogger(__name__)
 
-REFUSED_TRIES = 3
-FAULT_TRIES = 5
+REFUSED_TRIES, FAULT_TRIES = 3, 5
 LOOKS = 4
 """Most looks in a row; two are normal (write, then see that all is as it should be), more while others write too."""
 AT_ONCE = 200  # notifications taken in one round
@@ -61,6 +62,7 @@ class Work(CatchingUp):
     inbox: Inbox
     dead_letters: DeadLetters
     echoes: Echoes
+    tell: TellRecord = refuse_messages
     directory: Callable[[], Sequence[Resource]]
     monotonic: Callable[[], float]
     events: Events | None = None
@@ -110,6 +112,7 @@ class Work(CatchingUp):
             self.clock,
             watermarks=self.watermarks,
             echoes=self.echoes,
+            tell=self.tell,
             catch_up=lambda _subscription: catch_up_once(),
             events=self.events,
             canaries=self.canaries,
@@ -167,6 +170,7 @@ class Work(CatchingUp):
 
     def _finish(self, claim: Claim, done: Reconciled) -> None:
         """Give the person back; what was parked before is settled now, unless part of their care is not followed up."""
+        self.index.wake(done.elsewhere, self.clock.now())
         if done.seen is not None and not done.writes:
             self.tallied(claim.person, done.seen)
         reason = why_to_park(done.broken, done.not_followed)

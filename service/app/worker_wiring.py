@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 
 from celery import Celery
 
@@ -13,6 +14,7 @@ from service.app.after_catch_up import AfterCatchUp
 from service.app.metrics import WorkMetrics
 from service.app.observing import Observation, followed, on_taken, open_observation, tallying
 from service.app.practice import begins
+from service.app.senders import senders_of
 from service.app.settings import Settings
 from service.app.subscription_files import read_watching
 from service.app.subscription_secrets import canary_value
@@ -31,6 +33,9 @@ from service.app.wiring import (
 from service.app.work import Work
 from service.fhir.subscription_marks import known_mark
 from service.flow.catch_up import CaughtUp
+from service.flow.tell_messages import TellRecord
+from service.flow.upsert import Site, tell
+from service.ports import Clock, FhirRecord
 
 
 @contextmanager
@@ -56,6 +61,7 @@ def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[t
             clock=queue.clock,
             practice=practice,
             begins=begins(library),
+            tell=make_tell(settings, server.record, queue.clock),
             directory=directory,
             metrics=metrics,
             monotonic=time.monotonic,
@@ -114,6 +120,18 @@ def _open_upkeep(
             canary_every=timedelta(seconds=settings.canary_seconds),
             base_url=settings.need("fhir_base_url"),
         )
+
+
+def make_tell(settings: Settings, record: FhirRecord, clock: Clock) -> TellRecord:
+    """How what messages tell gets into the record. SendersProblem when senders.yaml has mistakes."""
+    senders = {sender.name: sender for sender in senders_of(settings)}
+    site = Site(
+        record=record,
+        base_url=settings.need("fhir_base_url"),
+        zone=settings.zone,
+        software_version=version("throughline"),
+    )
+    return lambda raw: tell(raw, senders, site, clock.now())
 
 
 def _nothing(_caught_up: CaughtUp) -> None:

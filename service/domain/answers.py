@@ -177,8 +177,8 @@ def _all_times(view: View, need: AllOf) -> Iterator[datetime]:
             return
         earliest.append(min(times))
         latest.append(max(times))
-    yield max(earliest)
-    yield max(latest)
+    # Once, where both are the same moment: whoever counts would count it twice.
+    yield from {max(earliest), max(latest)}
 
 
 def _none_times(view: View, need: NoneOf) -> Iterator[datetime]:

@@ -24,6 +24,7 @@ from service.domain.place import Placement, place, stage_named
 from service.domain.places import Places, allocate, give_back, with_taken
 from service.domain.planned import Plan
 from service.domain.standing import CUT_OFF
+from service.domain.telling import tell_holders
 from service.domain.versions import Versions
 from service.domain.view import View, view_of
 from service.domain.vocabulary import RUNNING_PLAN, PlanStatus, Reference, RoleId
@@ -200,7 +201,7 @@ def _end(
     status: PlanStatus,
     because: str,
 ) -> Decision:
-    """Close the enrolment: what is still open is cancelled with the reason, nothing is silently dropped."""
+    """Close the enrolment: what is still open is cancelled with the reason, and whoever held it is told."""
     reason = f"{CUT_OFF}{because}"
     closed = ladders.close_all(view, reason)
     kept = _responses(closed.changes)
@@ -222,6 +223,7 @@ def _end(
             changes=(*changes, *closed.changes),
             escalations=closed.plans,
             freed=give_back(view),
+            told=tell_holders(view, (*changes, *closed.changes), record.roster),
             rules=(reason, *finished.rules, *closed.rules),
         ),
     )
@@ -248,7 +250,11 @@ def _both(first: ChangeFollowUp, second: ChangeFollowUp) -> ChangeFollowUp:
 
 def _decision(view: View, before: Enrolment, after: Enrolment, draft: Decision) -> Decision:
     """Complete a draft: is there anything to write, under which revision, and what was seen."""
-    draft = replace(draft, changes=tuple(c for c in draft.changes if c.identifier not in view.touched))
+    draft = replace(
+        draft,
+        changes=tuple(c for c in draft.changes if c.identifier not in view.touched),
+        told=tuple(t for t in draft.told if t.about not in view.touched),
+    )
     write = before.reference is None or after != before or not draft.is_settled
     revision = before.revision + 1 if write else before.revision
     return replace(

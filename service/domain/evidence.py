@@ -192,6 +192,8 @@ class RungSeen:
     """False when the Communication of this rung is missing (a crash between two writes)."""
     recorded: tuple[Recorded, ...] = ()
     waived: tuple[Waived, ...] = ()
+    reason: str | None = None
+    """Task.statusReason as read."""
 
 
 def highest(rungs: Iterable[RungSeen]) -> int:

@@ -142,6 +142,18 @@ class FreePlace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TellHolder:
+    """Tell whoever held open work that it is cancelled, and why: a Communication about the Task."""
+
+    about: str
+    """Identifier of the follow-up, or of the response Task of an escalation."""
+    title: str
+    holder: Holder
+    because: str
+    told_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """The result of deciding once about one enrolment; replays to equality from the same evidence and instant."""
 
@@ -157,6 +169,7 @@ class Decision:
     freed: tuple[FreePlace, ...] = ()
     unread: frozenset[CapacityId] = frozenset()
     """Reserved capacities of this pathway that were asked about and have not been read; decide again with them."""
+    told: tuple[TellHolder, ...] = ()
     next_due_at: datetime | None = None
     seen: tuple[tuple[Reference, str], ...] = ()
     """(reference, version) of every resource that spoke."""
@@ -167,6 +180,5 @@ class Decision:
     def is_settled(self) -> bool:
         """Nothing to write: the record already says what should be."""
         places = self.taken or self.freed
-        return not (
-            self.write_enrolment or self.open or self.changes or self.escalations or self.rungs or places
-        )
+        work = self.open or self.changes or self.escalations or self.rungs or self.told
+        return not (self.write_enrolment or work or places)

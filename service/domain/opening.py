@@ -189,8 +189,7 @@ def complete_by_of(
 def _due_from(
     view: View, stage: Stage, template: FollowUpTask, placement: Placement, opened_at: datetime
 ) -> datetime:
-    asked_again = template.comes_again and view.current(template).completed
-    if template.clock == "opened" or asked_again:
+    if template.clock == "opened" or view.current(template).is_next:
         return opened_at
     return _clock(view, stage, template, placement)
 

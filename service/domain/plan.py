@@ -16,7 +16,7 @@ from service.domain.pathway import Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks, together
 from service.domain.rounds import Round, evidence_of, misses_of
-from service.domain.standing import NOT_NEEDED, Standing, cut_off, standings_of, timeliness, withdrawn
+from service.domain.standing import NOT_NEEDED, Standing, called_off, standings_of, timeliness
 from service.domain.view import View
 from service.domain.vocabulary import OPEN, FollowUpStatus, Priority, Reference, RoleId, VarianceKind
 
@@ -269,7 +269,7 @@ def _lateness(template: FollowUpTask, occurrences: list[FollowUp]) -> list[Varia
             reason=f.reason or "",
         )
         for f in occurrences
-        if f.status is FollowUpStatus.CANCELLED and f.reason and not (cut_off(f) or withdrawn(f))
+        if called_off(f)
     ]
 
 

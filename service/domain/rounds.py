@@ -6,7 +6,7 @@ A follow-up that comes once has one round. What was done in an earlier round say
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from service.domain.evidence import Fact, FollowUp
 from service.domain.follow_up_task import FollowUpTask
 from service.domain.needs import InRecord
 from service.domain.pathway import Pathway
+from service.domain.standing import called_off
 from service.domain.vocabulary import OPEN, FollowUpStatus, TaskId
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Round:
     """Only later evidence counts for it; None: whatever the rows of the follow-up say."""
     completed: int = 0
     """How many contacts of the series were completed before."""
+    is_next: bool = False
+    """Begun when an earlier contact was over, not by the pathway's own clock."""
     done_at: datetime | None = None
 
     @property
@@ -68,43 +71,65 @@ def _split(
     view: View, template: FollowUpTask, occurrences: list[FollowUp], anew: list[datetime]
 ) -> Iterator[Round]:
     current, held = Round(), list[FollowUp]()
-    told = False
     for follow_up in occurrences:
         while anew and anew[0] <= follow_up.opened_at:
             if held:
                 yield _finished(view, template, held, current)
             current, held = Round(since=anew.pop(0)), []
+        over = _finished(view, template, held, current)
+        if (begun := _begun_by(template, over, before=follow_up.opened_at)) is not None:
+            yield over
+            current, held = begun, []
         held.append(follow_up)
         if template.comes_again and follow_up.status is FollowUpStatus.COMPLETED:
-            done_at = follow_up.changed_at
-            yield Round(
-                occurrences=tuple(held),
-                since=current.since,
-                completed=current.completed,
-                done_at=done_at,
-            )
-            current, held, told = Round(since=done_at, completed=current.completed + 1), [], True
+            yield replace(current, occurrences=tuple(held), done_at=follow_up.changed_at)
+            current, held = _next_after(current, follow_up.changed_at), []
     if anew:
         if held and held[-1].status not in OPEN:
             yield _finished(view, template, held, current)
             held = []
-        current, told = Round(since=anew[-1]), False
+        current = Round(since=anew[-1])
+    yield from _last(view, template, held, current)
+
+
+def _last(view: View, template: FollowUpTask, held: list[FollowUp], current: Round) -> Iterator[Round]:
+    """The time of asking that is under way, and the one that it has just given way to."""
     if held:
+        over = _finished(view, template, held, current)
+        yield over
+        begun = _begun_by(template, over, before=view.now)
+        if begun is not None and _goes_on(view, template, begun.completed):
+            yield begun
+    elif current.since is None:
         yield _finished(view, template, held, current)
-    elif not told or _goes_on(view, template, current.completed):
-        yield current if current.since is not None else _finished(view, template, held, current)
+    elif not current.is_next or _goes_on(view, template, current.completed):
+        yield current
+
+
+def _begun_by(template: FollowUpTask, over: Round, *, before: datetime) -> Round | None:
+    """The next time of asking, where nobody is asked any more: its owner called it off, or the record shows it done.
+
+    What an owner called off was no contact: the series goes on, and it counts for nothing.
+    """
+    if not template.comes_again or not over.occurrences or over.is_open:
+        return None
+    latest = over.occurrences[-1]
+    if template.series is not None and called_off(latest):
+        return replace(over, occurrences=(), done_at=None, since=latest.changed_at, is_next=True)
+    if over.done_at is None or not latest.changed_at <= over.done_at <= before:
+        return None
+    return _next_after(over, over.done_at)
+
+
+def _next_after(over: Round, done_at: datetime) -> Round:
+    return Round(since=done_at, completed=over.completed + 1, is_next=True)
 
 
 def _finished(view: View, template: FollowUpTask, held: list[FollowUp], begun: Round) -> Round:
     """A round with its Tasks, done when one of them is, or when the record shows it."""
     times = [f.changed_at for f in held if f.status is FollowUpStatus.COMPLETED]
     times += _evidence_times(view, template, begun.since)
-    return Round(
-        occurrences=tuple(held),
-        since=begun.since,
-        completed=begun.completed,
-        done_at=min(times, default=None),
-    )
+    return replace(begun, occurrences=tuple(held), done_at=min(times, default=None))
 
 
 def _evidence_times(view: View, template: FollowUpTask, since: datetime | None) -> list[datetime]:
@@ -129,13 +154,12 @@ def evidence_of(view: View, template: FollowUpTask) -> Fact | None:
 
 def completions(view: View, task: TaskId) -> list[datetime]:
     """Each time that a follow-up which comes again was completed, oldest first."""
-    occurrences = view.occurrences(task)
-    done = [f.changed_at for f in occurrences if f.status is FollowUpStatus.COMPLETED]
     found = view.pathway.templates.get(task)
-    if found is None or not occurrences or occurrences[-1].status not in OPEN:
-        return done
-    latest = _evidence_times(view, found[1], max(done, default=None))
-    return [*done, min(latest)] if latest else done
+    if found is None:
+        done = (f for f in view.occurrences(task) if f.status is FollowUpStatus.COMPLETED)
+        return [each.changed_at for each in done]
+    asked = (each for each in view.rounds(found[1]) if each.occurrences)
+    return [each.done_at for each in asked if each.done_at is not None]
 
 
 def series_completed_at(view: View, task: TaskId) -> datetime | None:
@@ -174,6 +198,7 @@ def _anew_at(view: View, template: FollowUpTask) -> list[datetime]:
 
 def _goes_on(view: View, template: FollowUpTask, completed: int) -> bool:
     series = template.series
-    if series is not None and series.step(completed) is not None and not view.is_met(series.until):
+    has_next = series is not None and (completed == 0 or series.step(completed) is not None)
+    if series is not None and has_next and not view.is_met(series.until):
         return True
     return view.is_met(template.again_while)

@@ -72,6 +72,12 @@ def withdrawn(follow_up: FollowUp) -> bool:
     return follow_up.status is FollowUpStatus.CANCELLED and NOT_NEEDED in (follow_up.reason or "")
 
 
+def called_off(follow_up: FollowUp) -> bool:
+    """Cancelled by people who said why."""
+    is_ours = cut_off(follow_up) or withdrawn(follow_up)
+    return follow_up.status is FollowUpStatus.CANCELLED and bool(follow_up.reason) and not is_ours
+
+
 def standings_of(
     template: FollowUpTask, follow_ups: Iterable[FollowUp], done_at: datetime | None, *, latest: bool
 ) -> tuple[Standing, ...]:

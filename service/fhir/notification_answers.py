@@ -31,6 +31,10 @@ class Outcome(StrEnum):
     TOO_SLOW = "too-slow"
     UNAVAILABLE = "not-stored"
     FAULT = "fault"
+    # Of messages that carry the data themselves:
+    KNOWN = "known"
+    REFUSED = "refused"
+    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, kw_only=True)

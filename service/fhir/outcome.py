@@ -31,6 +31,7 @@ class IssueCode(StrEnum):
     TOO_LONG = "too-long"
     TOO_COSTLY = "too-costly"
     CONFLICT = "conflict"
+    DUPLICATE = "duplicate"
     BUSINESS_RULE = "business-rule"
     TRANSIENT = "transient"
     THROTTLED = "throttled"

@@ -73,6 +73,11 @@ def errors_of(parsed: Sequence[Parsed]) -> str | None:
     return " ".join(told[-1].errors) if told else None
 
 
+def sender_mark(name: str) -> str:
+    """What a sender of messages is called among the marks of subscriptions; no subscription can have this name."""
+    return f"sender {name}"
+
+
 def marks_after(
     name: str,
     parsed: Sequence[Parsed],

@@ -25,6 +25,12 @@ PLACE = f"{BASE}/identifier/place"
 """On Schedules and Slots that Throughline keeps itself: `<pathway>/<capacity>[/<number>]`."""
 PLACE_HOLDER = f"{BASE}/identifier/place-holder"
 """On a Slot that was given to somebody: the identifier of their enrolment."""
+# On resources of others, as a message told of them:
+REPORTED = f"{BASE}/identifier/reported"
+"""`<sender>/<Type>/<id>`: what a message tells of and gives no business identifier of its own."""
+SENDER = f"{BASE}/identifier/sender"
+ASSIGNER = f"{BASE}/identifier/assigner"
+"""`<ASSIGNER>/<sender>/<name>`: identifiers whose assigning authority (HL7 v2 HD) no URL is configured for."""
 
 # Code systems of ours.
 PLAN_CATEGORY = f"{BASE}/CodeSystem/careplan-category"
@@ -36,6 +42,9 @@ VARIANCE = f"{BASE}/CodeSystem/variance"
 ESCALATION_CAUSE = f"{BASE}/CodeSystem/escalation-cause"
 EVIDENCE = f"{BASE}/CodeSystem/evidence"
 DECISION = f"{BASE}/CodeSystem/decision"
+MESSAGE = f"{BASE}/CodeSystem/message"
+LOCAL_CODES = f"{BASE}/CodeSystem/local"
+"""`<LOCAL_CODES>/<sender>/<name>`: codes of a sender's own table that no URL is configured for."""
 
 PATHWAY_PLAN = "pathway"
 ESCALATION_PLAN = "escalation"
@@ -65,6 +74,8 @@ MISSING_FIELD = extension_url("missing-field")
 VARIANCE_NOTED = extension_url("variance")
 ENDED_REASON = extension_url("ended-reason")
 REVISION = extension_url("revision")
+MOVED_FROM = extension_url("moved-from")
+"""As valueString `Patient/<id>`: the record of the same person that it stood under before that was merged away."""
 ACCOUNTABLE_LEAD = extension_url("accountable-lead")
 IN_QUEUE = extension_url("in-queue")
 # On a Slot that was given to somebody:
@@ -78,6 +89,9 @@ moves with each write; this keeps when the status began and when its owner last 
 CAUSE = extension_url("escalation-cause")
 MISSED_AT = extension_url("missed-at")
 ESCALATION_ABOUT = extension_url("escalation-about")
+# On what a message told of (Patient, Encounter, Coverage, Condition):
+REPORTED_AT = extension_url("reported-at")
+"""When the message that told of it last was sent: what an older message says does not replace it."""
 
 
 def plan_definition(pathway: PathwayId, version: str) -> str:

@@ -230,8 +230,12 @@ def _raw(request: Delivery, watch: Watch) -> RawNotification:
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
     kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
-    trace = headers.get(TRACE, "")
-    return kept | {TRACE: trace} if _TRACEPARENT.fullmatch(trace) else kept
+    return kept | kept_trace(headers.get(TRACE, ""))
+
+
+def kept_trace(trace: str) -> dict[str, str]:
+    """The header to be kept for a trace; none when it is not well-formed."""
+    return {TRACE: trace} if _TRACEPARENT.fullmatch(trace) else {}
 
 
 # --- wording ----------------------------------------------------------------------------------------------------

@@ -10,24 +10,21 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from service.domain.decide import decide_all
 from service.domain.evidence import PersonRecord
 from service.domain.intents import Decision
 from service.domain.pathway import Pathway
 from service.domain.versions import Versions
-from service.domain.vocabulary import RUNNING_PLAN, PathwayId, Reference
-from service.fhir.labels import high_water
+from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.notification_references import lookups
 from service.fhir.read import Catalogue, read_person
 from service.fhir.read.roster import unnamed
-from service.fhir.references import reference_to
 from service.fhir.render import render
-from service.fhir.searches import enrolment_search, person_searches
-from service.flow.anchors import anchor_of, beginnings, read_anchors
 from service.flow.capacity import read_capacities, unread
 from service.flow.decision_log import note_decision
+from service.flow.move import move_work
+from service.flow.person_record import Seen, all_of, by_reference, read_record
 from service.flow.write_back import write_back
 from service.ports import (
     FhirRecord,
@@ -35,7 +32,6 @@ from service.ports import (
     RecordRefused,
     RecordUnavailable,
     Resource,
-    Search,
     VersionConflict,
     Write,
     Written,
@@ -89,6 +85,8 @@ class Reconciled:
     unreadable: tuple[str, ...] = field(default=(), repr=False)
     not_followed: tuple[str, ...] = ()
     """`<pathway> <version>` of each running enrolment that none of our files is about; it is left as it is."""
+    elsewhere: tuple[Reference, ...] = ()
+    """Where this person's care goes on, when their record was merged into another: to be looked at next."""
 
     @property
     def writes(self) -> int:
@@ -112,7 +110,20 @@ def reconcile(
     """
     written: list[Written] = []
     for tries in range(1, TRIES + 1):
-        seen = _read(person, record, practice, now, directory)
+        seen = read_record(person, record, practice, now, directory)
+        try:
+            moved = move_work(
+                person, seen.as_read, seen.former, record, practice.catalogue, now, practice.software_version
+            )
+        except VersionConflict:
+            continue
+        written += moved.written
+        if moved.elsewhere is not None:
+            return Reconciled(
+                next_due_at=None, written=tuple(written), seen=seen.record, elsewhere=(moved.elsewhere,)
+            )
+        if moved.written:
+            continue  # read again as it stands now
         seen, decisions = _decided(
             seen, decide, record, practice, now, write=lambda writes: write_back(record, writes)
         )
@@ -152,55 +163,8 @@ def look(
     decide: Decide = decide_all,
 ) -> tuple[Seen, tuple[Decision, ...]]:
     """What would be decided about one person as of `now`, and from what. Writes nothing."""
-    seen = _read(person, record, practice, now, directory)
+    seen = read_record(person, record, practice, now, directory)
     return _decided(seen, decide, record, practice, now, write=lambda _: None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """The record as the domain sees it, and the resources it was read from, by reference."""
-
-    record: PersonRecord
-    resources: Mapping[Reference, Resource]
-    labels: Sequence[Mapping[str, Any]]
-
-
-def _read(
-    person: Reference,
-    record: FhirRecord,
-    practice: Practice,
-    now: datetime,
-    directory: Callable[[], Sequence[Resource]],
-) -> Seen:
-    """Two rounds: the enrolments first, because their beginnings say how far back the rest must be read."""
-    zone = practice.catalogue.zone
-    plans = list(record.search(enrolment_search(person)))
-    running = [plan for plan in plans if plan.get("status") in RUNNING_PLAN]
-    since = min([now, *beginnings(running, zone)]) - practice.lookback
-    about = plans + _all(record, person_searches(person, practice.types, since, ever=practice.ever))
-    read, gone = read_anchors(running, about, record)
-    about += read
-    anchors = set(map(anchor_of, running))
-    stays = beginnings([each for each in about if reference_to(each) in anchors], zone)
-    if stays and min(stays) < since:
-        # What belongs to a long stay may have been recorded when it began.
-        about += _all(record, person_searches(person, practice.types, min(stays), ever=practice.ever))
-    everything = [*directory(), *about]
-    seen = read_person(everything, person=person, catalogue=practice.catalogue, now=now)
-    return Seen(
-        record=replace(seen, gone=seen.gone | gone),
-        resources=_by_reference(everything),
-        labels=high_water(about),
-    )
-
-
-def _by_reference(resources: Iterable[Resource]) -> dict[Reference, Resource]:
-    found = ((reference_to(resource), resource) for resource in resources)
-    return {reference: resource for reference, resource in found if reference}
-
-
-def _all(record: FhirRecord, searches: Sequence[Search]) -> list[Resource]:
-    return [resource for answer in record.search_all(searches) for resource in answer]
 
 
 # --- deciding
@@ -218,7 +182,7 @@ def _decided(
         if not nameless or all(decision.is_settled for decision in decisions):
             break
         asked |= nameless
-        found = {**seen.resources, **_by_reference(_people(nameless, record))}
+        found = {**seen.resources, **by_reference(_people(nameless, record))}
         again = read_person(
             found.values(), person=person, catalogue=practice.catalogue, now=now, gone=seen.record.gone
         )
@@ -246,14 +210,14 @@ def _with_capacities(
     seen = replace(
         seen,
         record=replace(seen.record, capacities=capacities),
-        resources={**seen.resources, **_by_reference(slots)},
+        resources={**seen.resources, **by_reference(slots)},
     )
     return seen, decide(pathways, seen.record, now)
 
 
 def _people(wanted: Iterable[Reference], record: FhirRecord) -> list[Resource]:
     try:
-        return _all(record, lookups(sorted(wanted)))
+        return all_of(record, lookups(sorted(wanted)))
     except RecordRefused as refusal:
         # An owner who goes by a reference is poor; no owner at all would be worse.
         log.warning("owners go by their reference: the record refused to show them (%s)", refusal.status)

@@ -14,13 +14,14 @@ from datetime import timedelta
 
 from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.event_gaps import Gaps
+from service.fhir.messages.raw import is_message, refuse_messages
 from service.fhir.notifications import NotificationProblem, Parsed, ResourceChange, parse, parse_resource
-from service.fhir.parked import FAULT, REFUSED, packed
+from service.fhir.parked import FAULT, REFUSED, letter_of
 from service.fhir.subscription_marks import known_mark, marks_after
 from service.flow.concerned import Concerned, Skip
+from service.flow.tell_messages import TellRecord, tell_messages
 from service.ports import (
     Clock,
-    DeadLetter,
     DeadLetters,
     Echoes,
     FhirRecord,
@@ -77,6 +78,7 @@ def take_in(
     catch_up: CatchUp,
     events: Events | None = None,
     canaries: Collection[str] = (),
+    tell: TellRecord = refuse_messages,
     pathways: Iterable[PathwayId],
     base_url: str,
     limit: int,
@@ -89,6 +91,7 @@ def take_in(
     tell again is caught up. `canaries` are the subscriptions that tell of nothing but the canary.
 
     `pathways` are all that are known here: what is deleted may have begun an enrolment on any of them.
+    Messages that carry the data themselves are told to the record one by one, when all others have been woken.
     Notifications of exactly what `echoes` knows as our own writes wake nobody: whoever wrote has looked again since.
     People are woken before an entry is finished, so a crash at any point repeats a wake-up and loses none.
     """
@@ -110,7 +113,12 @@ def take_in(
         index.wake(sorted(round_.people), clock.now())
     _leave_marks(round_, watermarks)
     gaps.leave()
-    inbox.done([entry for entry, _ in entries if entry not in round_.waiting])
+    inbox.done([entry for entry, raw in entries if entry not in round_.waiting and not is_message(raw)])
+    told = tell_messages(
+        entries, tell, inbox=inbox, index=index, watermarks=watermarks, clock=clock, park=round_.park, trail=trail
+    )  # fmt: skip
+    round_.people |= told.people
+    round_.waiting |= told.waiting
     return round_.counts(len(entries))
 
 
@@ -138,6 +146,8 @@ class _Round:
     def understand(self, entries: list[tuple[str, RawNotification]]) -> None:
         for entry, notification in entries:
             self.raw[entry] = notification
+            if is_message(notification):
+                continue  # told to the record after all others have been woken
             try:
                 self.understood[entry] = parsed = parse(notification, base_url=self.base_url)
             except NotificationProblem as problem:
@@ -205,15 +215,7 @@ class _Round:
     def park(self, entry: str, reason: str) -> None:
         notification = self.raw[entry]
         log.warning("notification of %s parked: %s", notification.subscription, reason)
-        letter = DeadLetter(
-            id=f"notification-{entry}",
-            kind="notification",
-            subject=notification.subscription,
-            reason=reason,
-            at=self.clock.now(),
-            body=packed(notification),
-        )
-        self.dead_letters.park(letter)
+        self.dead_letters.park(letter_of(entry, notification, reason, self.clock.now()))
         self.parked.add(entry)
 
     def counts(self, taken: int) -> TakenIn:

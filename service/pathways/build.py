@@ -36,12 +36,11 @@ from service.domain.vocabulary import (
     StageId,
     TaskId,
 )
+from service.pathways.choices import ByLevel, HandoverPart
 from service.pathways.conditions import Conditions, anchor_kinds
 from service.pathways.schema import (
-    ByLevel,
     CapacityPart,
     GatePart,
-    HandoverPart,
     LadderPart,
     MeasurePart,
     PathwayFile,

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from service.domain.pathway import IfUnmet, Once
-from service.domain.vocabulary import Priority
+from service.pathways.choices import DueIn, Lead, PriorityOrLevels, PriorityWord, RoleOrLevels
 from service.pathways.rows import AlsoRow, Coded, Part, Rows, UnlessRow
 from service.pathways.scalars import Amount, Count, Day, Duration, OneOf, Slug, Text, Version, YesNo, refuse
 
 SENDER = "sender"
 """Whom `asks` can name; its title stands in roles.yaml."""
 ASSURANCE = ("weekly", "monthly")
-PRIORITIES = tuple(p.value for p in Priority)
-PriorityWord = Annotated[str, OneOf("a priority", PRIORITIES)]
 
 
 class Governance(Part):
@@ -71,52 +69,6 @@ class StartPart(Part):
         return self
 
 
-class ByLevel(Part):
-    """One thing per level of a criterion; the levels are further keys."""
-
-    model_config = ConfigDict(extra="allow")
-    by: Slug
-
-    @property
-    def levels(self) -> dict[str, Any]:
-        """Level -> what is chosen there."""
-        return self.__pydantic_extra__ or {}
-
-
-class DuePart(ByLevel):
-    noun: ClassVar[str] = "a length of time by level"
-    __pydantic_extra__: dict[str, Duration]
-    otherwise: Duration
-
-
-class RolePart(ByLevel):
-    noun: ClassVar[str] = "a role by level"
-    __pydantic_extra__: dict[str, Slug]
-    otherwise: Slug
-
-
-class PriorityPart(ByLevel):
-    noun: ClassVar[str] = "a priority by level"
-    __pydantic_extra__: dict[str, PriorityWord]
-    otherwise: PriorityWord
-
-
-def _one_or_levels(value: Any) -> str:
-    return "due:levels" if isinstance(value, dict) else "due:one"
-
-
-DueIn = Annotated[
-    Annotated[Duration, Tag("due:one")] | Annotated[DuePart, Tag("due:levels")], Discriminator(_one_or_levels)
-]
-RoleOrLevels = Annotated[
-    Annotated[Slug, Tag("due:one")] | Annotated[RolePart, Tag("due:levels")], Discriminator(_one_or_levels)
-]
-PriorityOrLevels = Annotated[
-    Annotated[PriorityWord, Tag("due:one")] | Annotated[PriorityPart, Tag("due:levels")],
-    Discriminator(_one_or_levels),
-]
-
-
 class SeriesPart(Part):
     noun: ClassVar[str] = "a series"
     every: Duration
@@ -137,32 +89,6 @@ Series = Annotated[
     Annotated[Annotated[list[Duration], Field(min_length=1), BeforeValidator(_steps)], Tag("series:steps")]
     | Annotated[SeriesPart, Tag("series:every")],
     Discriminator(lambda value: "series:every" if isinstance(value, dict) else "series:steps"),
-]
-
-
-class ThenPart(Part):
-    noun: ClassVar[str] = "then"
-    task: Slug
-
-
-class HandoverPart(Part):
-    noun: ClassVar[str] = "a lead that is handed over"
-    role: RoleOrLevels
-    until: Rows | None = None
-    then: ThenPart
-
-
-def _lead_kind(value: Any) -> str:
-    if not isinstance(value, dict):
-        return "lead:one"
-    return "lead:levels" if "by" in value else "lead:handover"
-
-
-Lead = Annotated[
-    Annotated[Slug, Tag("lead:one")]
-    | Annotated[RolePart, Tag("lead:levels")]
-    | Annotated[HandoverPart, Tag("lead:handover")],
-    Discriminator(_lead_kind),
 ]
 
 

@@ -24,8 +24,8 @@ KNOWN = ", ".join(
 )
 BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
-    "up", "web", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "replay", "pathways list",
-    "pathways check", "pathways describe", "pathways export", "pathways publish", "pathways simulate",
+    "up", "web", "mllp", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "senders", "replay",
+    "pathways list", "pathways check", "pathways describe", "pathways export", "pathways publish", "pathways simulate",
     "subscriptions plan", "subscriptions apply", "subscriptions status", "subscriptions topics",
     "dead-letters list", "dead-letters retry", "keys new", "keys show",
 )  # fmt: skip

@@ -14,7 +14,14 @@ from typing import Any
 from service.domain.decide import decide_all
 from service.domain.enrolment import Enrolment
 from service.domain.evidence import EscalationSeen, Fact, FollowUp, PersonRecord, PlaceSeen, Roster, RungSeen
-from service.domain.intents import ChangeFollowUp, Decision, KeepEscalation, OpenFollowUp, RaiseRung
+from service.domain.intents import (
+    ChangeFollowUp,
+    Decision,
+    KeepEscalation,
+    OpenFollowUp,
+    RaiseRung,
+    TellHolder,
+)
 from service.domain.pathway import Pathway
 from service.domain.vocabulary import Cause, FollowUpStatus, PlanStatus, Reference, TaskId
 from tests.domain.builders import ENROLMENT
@@ -52,6 +59,8 @@ def _work(decision: Decision) -> Iterator[Step]:
         if rung.write_task:
             yield partial(_asked, rung)
         yield partial(_told, rung)
+    for told in decision.told:
+        yield partial(_told_of_cancelling, told)
 
 
 def _place_changed(
@@ -199,6 +208,10 @@ def _asked(rung: RaiseRung, record: PersonRecord) -> PersonRecord:
         notice_exists=False,
     )
     return _with(record, replace(seen, rungs=tuple(sorted((*seen.rungs, new), key=lambda r: r.number))))
+
+
+def _told_of_cancelling(_told: TellHolder, record: PersonRecord) -> PersonRecord:
+    return record  # nothing is decided from this notice: it is written once by its identifier
 
 
 def _told(rung: RaiseRung, record: PersonRecord) -> PersonRecord:

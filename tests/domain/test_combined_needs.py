@@ -117,6 +117,13 @@ def test_all_of_them_must_hold_and_it_is_met_when_the_last_one_was():
     assert (life.enrolment.stage, life.enrolment.history[-1].entered_at) == ("worse", later(hours=3))
 
 
+def test_what_came_about_together_is_counted_once():
+    both = AllOf(of=(MISSED_VISIT, in_record("Observation", says="worse")))
+    life = asked_when(AtLeast(count=2, of=(both,)))
+    life.told(missed("a", later(hours=1)), fact("Observation", "o", later(hours=3), says="worse"))
+    assert "closer-look/1" not in life.follow_ups()
+
+
 def test_none_of_them_may_hold():
     life = asked_when(AllOf(of=(on_task("contact", TaskState.COMPLETED), NoneOf(of=(MISSED_VISIT,)))))
     life.told(missed("a", NOW)).set("contact", "completed")

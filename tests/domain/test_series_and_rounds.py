@@ -107,6 +107,36 @@ def test_a_missed_contact_of_a_series_climbs_its_ladder_and_is_over_when_it_is_d
     assert ("completed-late", "taper/2") in life.variances()
 
 
+def test_a_contact_after_the_attempts_were_used_up_lets_the_series_go_on():
+    life = tapering().set("taper", "failed").passes(hours=30).set("taper", "failed", occurrence=2)
+    assert "taper/3" not in life.passes(hours=30).follow_ups()
+
+    life.passes(days=2).told(fact("Communication", "c", life.now, topic="contact"))
+
+    assert life.follow_ups() == {"taper/1": "failed", "taper/2": "failed", "taper/3": "requested"}
+    life.passes(days=1).set("taper", "completed", occurrence=3)
+    assert life.follow_ups()["taper/4"] == "requested", (
+        "the contact that nobody was asked for was the first of three"
+    )
+    assert "taper/5" not in life.passes(days=1).set("taper", "completed", occurrence=4).follow_ups()
+
+
+def test_a_contact_that_its_owner_called_off_does_not_end_the_series():
+    life = tapering().set("taper", "cancelled", reason="away")
+    assert life.follow_ups() == {"taper/1": "cancelled", "taper/2": "requested"}
+    due = life.is_due("taper", 2)
+    assert due is not None
+    assert due > life.now, "it is not late because the one before it was called off"
+    assert ("cancelled-by-owner", "taper/1") in life.variances()
+
+    life.passes(days=1).set("taper", "completed", occurrence=2)
+    life.passes(days=1).set("taper", "cancelled", occurrence=3, reason="away")
+    assert life.is_due("taper", 4) == local("2026-03-15 23:59:59"), "seven days after it was called off"
+
+    life.set("taper", "completed", occurrence=4).set("taper", "completed", occurrence=5)
+    assert life.enrolment.stage == "over", "three contacts were made"
+
+
 # --- a repeating review ---
 
 OVER = in_record("Observation", says="over")

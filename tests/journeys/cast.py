@@ -16,6 +16,10 @@ STAFF = {
     "sam": ("Sam", "Whitlock", "clinical-supervisor"),
     "lena": ("Lena", "Hofstad", "pathway-lead"),
     "dara": ("Dara", "Quill", "clinical-director"),
+    "mona": ("Mona", "Vasquez", "community-lead"),
+    "kim": ("Kim", "Adeyemi", "care-coordinator"),
+    "lara": ("Lara", "Dunmore", "coordination-lead"),
+    "priya": ("Priya", "Nandakumar", "psychiatric-provider"),
 }
 ACCOUNTABLE = "Practitioner/dara"
 """Holds what nobody else holds."""

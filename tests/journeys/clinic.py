@@ -68,7 +68,7 @@ class Clinic:
     def hands_over(self, person: str, task: str, to: str) -> None:
         """Another member of staff takes the follow-up over."""
         owner = {"reference": f"PractitionerRole/{to}-role", "display": name_of(to)}
-        self._write({**self.task(person, task), "owner": owner})
+        self._fhir.put(self._at_present({**self.task(person, task), "owner": owner}))
 
     # --- escalations
 
@@ -107,23 +107,35 @@ class Clinic:
         waives: Mapping[str, str] | None = None,
         reason: str = "",
     ) -> None:
-        """The Task as its owner leaves it. Written over the version that was read, as a careful system does."""
+        """Written over the version that was read, as a careful system does."""
+        self._fhir.put(self.answered(task, status, records=records, waives=waives, reason=reason))
+
+    def answered(
+        self,
+        task: Json,
+        status: str | None,
+        *,
+        records: Mapping[str, Any] | None = None,
+        waives: Mapping[str, str] | None = None,
+        reason: str = "",
+    ) -> Json:
+        """The Task as its owner leaves it now; without a status, only with what is written down on it."""
         changed = copy.deepcopy(task)
-        changed["status"] = status
+        changed["status"] = status or task["status"]
         if reason:
             changed["statusReason"] = {"text": reason}
         outputs = [_output(REQUIRED_FIELD, field, value) for field, value in (records or {}).items()]
         outputs += [_output(GATE, gate, why) for gate, why in (waives or {}).items()]
         if outputs:
             changed["output"] = [*changed.get("output", []), *outputs]
-        self._write(changed)
+        return self._at_present(changed)
 
-    def _write(self, changed: Json) -> None:
+    def _at_present(self, changed: Json) -> Json:
         """On a clock that stands still, an answer at the instant of the question would look as if it had no time."""
         assert datetime.fromisoformat(changed["lastModified"]) < self._now(), (
             "let time pass before anybody answers"
         )
-        self._fhir.put({**changed, "lastModified": self._now().isoformat()})
+        return {**changed, "lastModified": self._now().isoformat()}
 
 
 def identifier(task: Mapping[str, Any]) -> str:

@@ -58,11 +58,8 @@ class FhirServer:
         self._done(self._http.put(url, json=dict(resource), headers=headers))
 
     def put_all(self, *resources: Mapping[str, Any]) -> None:
-        """All of them in one transaction."""
-        entries = [
-            {"resource": dict(r), "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
-            for r in resources
-        ]
+        """All of them in one transaction; those with a version only over that version."""
+        entries = [{"resource": dict(each), "request": _request(each)} for each in resources]
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
         self._done(self._http.post(self.base_url, json=bundle))
 
@@ -102,3 +99,9 @@ class FhirServer:
             f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text[:500]}"
         )
         self.changed()
+
+
+def _request(resource: Mapping[str, Any]) -> Json:
+    put = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
+    version = resource.get("meta", {}).get("versionId")
+    return {**put, "ifMatch": f'W/"{version}"'} if version else put

@@ -25,6 +25,11 @@ from tests.journeys.views import (
 
 POST_DISCHARGE = "post-discharge-coordination"
 CRISIS = "crisis-to-outpatient"
+STEP_DOWN_AFTER_CRISIS = "crisis-step-down"
+WARM_HANDOFF = "post-ed-warm-handoff"
+STABILIZATION = "crisis-stabilization-follow-up"
+AFTER_A_CRISIS = frozenset({CRISIS, STEP_DOWN_AFTER_CRISIS, WARM_HANDOFF})
+"""What an emergency visit that ended at home begins."""
 
 
 class Record:
@@ -56,9 +61,13 @@ class Record:
     # --- follow-ups
 
     def follow_ups(self, person: str) -> dict[str, FollowUp]:
-        """By `<task>/<occurrence>`; responses to escalations are not among them."""
-        named = ((identifier(t).split("/"), t) for t in self._about(person, "Task"))
-        return {"/".join(p[3:]): FollowUp(t) for p, t in named if len(p) == 5}
+        """By `<task>/<occurrence>`, whichever pathway asks; responses to escalations are not among them."""
+        named = [(identifier(t).split("/"), t) for t in self._about(person, "Task")]
+        found = {"/".join(p[3:]): FollowUp(t) for p, t in named if len(p) == 5}
+        assert len(found) == sum(len(p) == 5 for p, _ in named), (
+            f"several enrolments ask the same about {person}"
+        )
+        return found
 
     def follow_up(self, person: str, task: str) -> FollowUp:
         """The newest occurrence."""
@@ -69,6 +78,15 @@ class Record:
     def open_follow_ups(self, person: str) -> set[str]:
         return {key.split("/")[0] for key, f in self.follow_ups(person).items() if f.status in OPEN}
 
+    def asked(self, person: str) -> dict[str, set[str]]:
+        """What is open, as `<task>/<occurrence>`, by the pathway that asks."""
+        found: dict[str, set[str]] = {}
+        for task in self._about(person, "Task"):
+            parts = identifier(task).split("/")
+            if len(parts) == 5 and task["status"] in OPEN:
+                found.setdefault(parts[0], set()).add("/".join(parts[3:]))
+        return found
+
     # --- escalations
 
     def escalations(self, person: str) -> dict[str, Escalation]:
@@ -77,11 +95,7 @@ class Record:
         found = {}
         for plan in self._about(person, "CarePlan"):
             if name := own_identifier(plan, ESCALATION):
-                mine = {
-                    own_identifier(n, NOTICE): n
-                    for n in notices
-                    if own_identifier(n, NOTICE).startswith(f"{name}/")
-                }
+                mine = {own_identifier(n, NOTICE): n for n in notices if _is_rung(n, name)}
                 rungs = sorted(mine, key=lambda value: int(value.rpartition("/")[2]))
                 found["/".join(name.split("/")[3:])] = Escalation(plan, [mine[rung] for rung in rungs])
         return found
@@ -91,6 +105,11 @@ class Record:
         found = self.escalations(person)
         assert about in found, f"there is no escalation {about} about {person}, only {sorted(found)}"
         return found[about]
+
+    def told_of_cancelling(self, person: str) -> dict[str, Json]:
+        """Identifier of the cancelled Task, below the enrolment -> the Communication to whoever held it."""
+        named = ((own_identifier(n, NOTICE).split("/"), n) for n in self._about(person, "Communication"))
+        return {"/".join(parts[3:-1]): n for parts, n in named if parts[-1] == "cancelled"}
 
     def responses(self, person: str, about: str) -> list[FollowUp]:
         """The responses that the rungs of one escalation asked for, in order."""
@@ -142,6 +161,11 @@ class Record:
     def _about(self, person: str, kind: str) -> list[Json]:
         self._settle()
         return self._fhir.search(kind, patient=f"Patient/{person}")
+
+
+def _is_rung(notice: Json, escalation: str) -> bool:
+    before, _, number = own_identifier(notice, NOTICE).rpartition("/")
+    return before == escalation and number.isdigit()
 
 
 def _check_owner(task: Json, people: Mapping[str, Json]) -> None:

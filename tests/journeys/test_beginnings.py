@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from service.adapters.clocks import SystemClock
 from tests.builders import Json, a_condition, a_service_request, coded
 from tests.journeys.hospital import ICD_10_CM, SERVICE_TYPE, SNOMED, crisis, stay
+from tests.journeys.practice_folder import folder_with, in_use
 from tests.journeys.record import CRISIS, POST_DISCHARGE
 from tests.journeys.world import DENVER, World, open_world
 
@@ -128,6 +128,13 @@ def what_begins_nothing(now: datetime) -> dict[str, list[Json]]:
     return nothing | {f"moved-{s}": [stay(f"moved-{s}", now, disposition=code)] for s, code in MOVED.items()}
 
 
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A site that uses these two pathways and no other."""
+    with open_world(tmp_path, env=in_use(tmp_path, POST_DISCHARGE, CRISIS)) as world:
+        yield world
+
+
 def test_every_start_of_both_pathways_begins_one_enrolment_and_nothing_else_does(world: World) -> None:
     stays, contacts = stays_that_begin(world.now()), crisis_contacts_that_begin(world.now())
     nothing = what_begins_nothing(world.now())
@@ -173,9 +180,8 @@ def test_every_start_of_both_pathways_begins_one_enrolment_and_nothing_else_does
 
 @pytest.fixture
 def at_a_site_that_names_places(tmp_path: Path) -> Iterator[World]:
-    """A copy of the mappings folder in which site.yaml is filled in."""
-    mappings = tmp_path / "mappings"
-    shutil.copytree(Path(__file__).parents[2] / "mappings", mappings)
+    """A mappings folder in which site.yaml is filled in."""
+    mappings = folder_with(tmp_path, POST_DISCHARGE, CRISIS)
     (mappings / "site.yaml").write_text(
         """\
 site:
@@ -234,7 +240,7 @@ def test_places_that_the_site_names_begin_a_pathway_without_any_diagnosis(
 def today(tmp_path: Path) -> Iterator[World]:
     """Time stands at the machine's own clock, a minute on: what says no time has only the server's own stamp."""
     at = SystemClock(DENVER).now().replace(microsecond=0) + timedelta(minutes=1)
-    with open_world(tmp_path, at=at) as world:
+    with open_world(tmp_path, at=at, env=in_use(tmp_path, POST_DISCHARGE, CRISIS)) as world:
         yield world
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.journeys.world import World
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.practice_folder import in_use
+from tests.journeys.record import CRISIS
+from tests.journeys.world import World, open_world
 
 GATES = {
     "receiving-team-acknowledged",
@@ -19,6 +26,13 @@ HANDOVER = {
     "barriers-to-attendance": "works nights",
     "named-follow-up-owner": "Omar Lindqvist",
 }
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A site that uses this pathway alone: beside others, some of its follow-ups would be asked for by them."""
+    with open_world(tmp_path, env=in_use(tmp_path, CRISIS)) as world:
+        yield world
 
 
 def test_a_crisis_visit_ends_on_friday_and_the_person_is_engaged_in_outpatient_care_on_monday(

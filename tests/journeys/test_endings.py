@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.journeys.hospital import BROKEN_BONE
-from tests.journeys.record import CRISIS, POST_DISCHARGE
+from tests.journeys.record import AFTER_A_CRISIS, POST_DISCHARGE
 from tests.journeys.world import World
 
 CANCELLED = "the resource that began this pathway was cancelled or entered in error"
@@ -23,7 +23,9 @@ def test_a_death_a_deletion_and_a_correction_end_the_pathway_with_the_reason(wor
     left = (world.now() - timedelta(hours=3)).isoformat()  # and was in crisis the same afternoon
     hospital.discharges("both", period={"start": "2026-02-24T09:00:00-07:00", "end": left})
     hospital.ends_crisis_contact("both")
-    assert record.pathways("both") == {POST_DISCHARGE, CRISIS}
+    assert record.pathways("both") == {POST_DISCHARGE} | AFTER_A_CRISIS
+    for person in in_crisis:
+        assert record.pathways(person) == AFTER_A_CRISIS
 
     world.until("2026-03-06 18:30")  # an escalation runs about each of those in crisis
     for person in in_crisis:
@@ -45,8 +47,7 @@ def test_a_death_a_deletion_and_a_correction_end_the_pathway_with_the_reason(wor
         "cam": CANCELLED,
     }.items():
         _has_ended(world, person, reason)
-    for pathway in (POST_DISCHARGE, CRISIS):
-        assert record.enrolment("both", pathway).status == "revoked"
+    assert [enrolment.status for enrolment in record.enrolments("both")] == ["revoked"] * 4
     assert record.open_follow_ups("both") == set()
 
     # This server tells nobody about deletions; they are seen when the person is looked at next, or when told of.
@@ -94,6 +95,8 @@ def test_back_in_hospital_ends_the_follow_up_and_the_next_discharge_begins_anoth
         "cancelled",
     )
     assert followed["first-appointment/1"].why_closed == "the pathway ended: Back in acute care"
+    for person in ("rex", "tab"):
+        _everybody_who_held_it_was_told(world, person, "Back in acute care")
     assert record.enrolment("sue").status == "active"
 
     world.until("2026-03-08 12:00")
@@ -106,20 +109,40 @@ def test_back_in_hospital_ends_the_follow_up_and_the_next_discharge_begins_anoth
 
 
 def _has_ended(world: World, person: str, reason: str) -> None:
-    ended = world.record.enrolment(person)
-    assert (ended.status, ended.ended_because) == ("revoked", reason)
-    assert reason in ended.words
+    """On every pathway that the person was on."""
+    enrolments = world.record.enrolments(person)
+    assert enrolments
+    for ended in enrolments:
+        assert (ended.status, ended.ended_because) == ("revoked", reason)
+        assert reason in ended.words
     assert world.record.open_follow_ups(person) == set()
     closed = [f for f in world.record.follow_ups(person).values() if f.status == "cancelled"]
     assert closed
     assert {f.why_closed for f in closed} == {f"the pathway ended: {reason}"}
+    _everybody_who_held_it_was_told(world, person, reason)
     for about, escalation in world.record.escalations(person).items():
         assert escalation.status == "completed"
         assert {response.status for response in world.record.responses(person, about)} == {"cancelled"}
 
 
-def _everything(world: World, person: str) -> tuple[int, dict[str, str], int]:
-    """Revision, the status of each follow-up, how many notices."""
+def _everybody_who_held_it_was_told(world: World, person: str, reason: str) -> None:
+    """One Communication for each Task that was cancelled by the end, to its owner, with the reason."""
+    record = world.record
+    held = {key: f for key, f in record.follow_ups(person).items() if "the pathway ended" in f.why_closed}
+    for about in record.escalations(person):
+        for number, response in enumerate(record.responses(person, about), start=1):
+            if "the pathway ended" in response.why_closed:
+                held[f"{about}/{number}"] = response
+    told = record.told_of_cancelling(person)
+    assert set(told) == set(held)
+    for name, notice in told.items():
+        assert notice["recipient"][0]["display"] == held[name].owner
+        assert reason in notice["payload"][0]["contentString"]
+
+
+def _everything(world: World, person: str) -> tuple[dict[str, int], dict[str, str], int]:
+    """Revision of each enrolment, the status of each follow-up, how many notices."""
+    revisions = {each.identifier: each.revision for each in world.record.enrolments(person)}
     follow_ups = {key: f.status for key, f in world.record.follow_ups(person).items()}
     notices = sum(len(e.told) for e in world.record.escalations(person).values())
-    return world.record.enrolment(person).revision, follow_ups, notices
+    return revisions, follow_ups, notices

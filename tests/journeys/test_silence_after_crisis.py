@@ -8,12 +8,22 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.ladders import climb
+from tests.journeys.practice_folder import in_use
+from tests.journeys.record import CRISIS
 from tests.journeys.world import World, open_world
 
 
 @pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A site that uses this pathway alone: beside others, some of its follow-ups would be asked for by them."""
+    with open_world(tmp_path, env=in_use(tmp_path, CRISIS)) as world:
+        yield world
+
+
+@pytest.fixture
 def without_an_outpatient_clinician(tmp_path: Path) -> Iterator[World]:
-    with open_world(tmp_path, absent=frozenset({"omar"})) as world:
+    """The same, and nobody is an outpatient clinician."""
+    with open_world(tmp_path, absent=frozenset({"omar"}), env=in_use(tmp_path, CRISIS)) as world:
         yield world
 
 

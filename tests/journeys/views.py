@@ -68,6 +68,17 @@ class Enrolment:
         return str(next(iter(_values(self.plan, "ended-reason")), ""))
 
     @property
+    def lead(self) -> str:
+        """Who leads this pathway."""
+        return str(self.plan["author"]["display"])
+
+    @property
+    def accountable(self) -> str:
+        """Who answers for the person as a whole: the lead of this pathway, unless it names another's."""
+        [named] = _values(self.plan, "accountable-lead") or [{"display": self.lead}]
+        return str(named["display"])
+
+    @property
     def revision(self) -> int:
         return int(_values(self.plan, "revision")[0])
 

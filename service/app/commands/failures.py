@@ -10,6 +10,8 @@ from service.app.by_hand import NotNamedRight
 from service.app.demo.failing import StoryFailed
 from service.app.exits import Exit
 from service.app.listening import CannotListen
+from service.app.mllp_process import NobodySends
+from service.app.sender_files import SendersProblem
 from service.app.settings import SettingsProblem
 from service.app.simulation import DoesNotSettle
 from service.app.state_folder import StateFolderProblem
@@ -26,6 +28,8 @@ FAILURES: tuple[tuple[type[Exception], Exit], ...] = (
     (NoPassword, Exit.SETTINGS),
     (MappingsProblem, Exit.MAPPINGS),
     (SubscriptionsProblem, Exit.MAPPINGS),
+    (SendersProblem, Exit.MAPPINGS),
+    (NobodySends, Exit.MAPPINGS),
     (NotNamedRight, Exit.NOT_FOUND),
     (NoSuchFile, Exit.NOT_FOUND),
     (NotUsable, Exit.NOT_AS_IT_SHOULD_BE),

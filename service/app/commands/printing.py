@@ -109,6 +109,8 @@ OPTIONS = {
     "fhir_base_url": "--fhir",
     "redis_url": "--redis",
     "port": "--port",
+    "mllp_host": "--host",
+    "mllp_port": "--port",
     "host": "--host",
     "public_url": "--public-url",
     "mappings_dir": "--mappings",

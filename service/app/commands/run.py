@@ -62,6 +62,22 @@ def web(host: Host = None, port: Port = None) -> None:
     _run(run_web, host=host, port=port)
 
 
+def mllp(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen at for HL7 v2.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen at for HL7 v2.")] = None,
+) -> None:
+    """Take in HL7 v2 ADT over MLLP from the senders of senders.yaml. Acknowledges when a message is stored.
+
+    Example: THROUGHLINE_REDIS_URL=… throughline mllp --host 0.0.0.0 --port 2575
+    """
+    from service.app.mllp_process import run_mllp
+
+    with failures_in_words():
+        status = run_mllp(settings_from(mllp_host=host, mllp_port=port))
+        if status:
+            raise typer.Exit(status)
+
+
 def worker() -> None:
     """Take in notifications and reconcile people. One of the three processes of a deployment.
 

@@ -14,7 +14,7 @@ from service.domain.vocabulary import FollowUpStatus, PlanStatus, Reference, Rol
 from service.fhir import systems
 from service.fhir.read.answers import recorded, waived
 from service.fhir.read.elements import Notes, code_of, extension_value, own_identifier, own_reference
-from service.fhir.read.follow_ups import due, times_of
+from service.fhir.read.follow_ups import due, reason_of, times_of
 from service.fhir.read.identifiers import named
 from service.fhir.references import identifier_values, mapping, mappings, referred, version_of
 from service.fhir.times import parse_time
@@ -90,6 +90,7 @@ def read_response(
         waived=tuple(
             waived(task, source=reference, owner=owner, roles=held, at=times.answered_at, notes=notes)
         ),
+        reason=reason_of(task),
     )
     said = extension_value(task, systems.MISSED_AT, "valueDateTime")
     escalation = identifier.rsplit("/", 1)[0]

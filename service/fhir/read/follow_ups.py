@@ -59,7 +59,7 @@ def read_follow_up(
         complete_by=due(task, zone, reference, notes),
         priority=priority_of(task, reference, notes),
         timeliness=_timeliness(task),
-        reason=_reason(task),
+        reason=reason_of(task),
         recorded=tuple(recorded(task, source=reference, at=times.answered_at, notes=notes)),
         waived=tuple(
             waived(task, source=reference, owner=owner, roles=held, at=times.answered_at, notes=notes)
@@ -125,7 +125,7 @@ def _timeliness(task: Resource) -> str | None:
     return next(found, None)
 
 
-def _reason(task: Resource) -> str | None:
+def reason_of(task: Resource) -> str | None:
     """What Task.statusReason says: its text, else the display or code of its first coding."""
     reason = mapping(task.get("statusReason"))
     if text_of(reason.get("text")):

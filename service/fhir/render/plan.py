@@ -21,6 +21,7 @@ from service.fhir.render.follow_up import change_follow_ups, open_follow_up
 from service.fhir.render.notice import raise_rung
 from service.fhir.render.place import free_place, take_place
 from service.fhir.render.provenance import decision_provenance
+from service.fhir.render.told import tell_holder
 from service.ports import Resource, Write
 
 
@@ -68,4 +69,5 @@ def _work(context: Context) -> list[Write]:
     writes += [keep_escalation(intent, context) for intent in decision.escalations]
     for rung in decision.rungs:
         writes += raise_rung(rung, context)
+    writes += [tell_holder(told, context) for told in decision.told]
     return writes

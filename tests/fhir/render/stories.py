@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.domain.enrolment import StageEntry
-from service.domain.intents import Decision
+from service.domain.intents import Decision, TellHolder
 from service.domain.vocabulary import FollowUpStatus, PlanStatus, Reference, StageId, Timeliness
 from service.fhir.render import render
 from service.ports import Write
@@ -18,6 +18,7 @@ from tests.fhir.decisions import (
     LATER,
     NOW,
     SAM,
+    TESS,
     a_change,
     a_first_decision,
     a_pathway,
@@ -137,12 +138,33 @@ def reassigned() -> list[Write]:
     return writes_of(Decision(enrolment=enrolment, write_enrolment=True, changes=(change,)), enrolled())
 
 
+def taken_back() -> list[Write]:
+    """The discharge was cancelled: the follow-up is cancelled, and whoever held it is told."""
+    because = "the pathway ended: the resource that began this pathway was cancelled or entered in error"
+    enrolment = an_enrolment(
+        revision=2,
+        reference=Reference("CarePlan/1"),
+        version="1",
+        status=PlanStatus.REVOKED,
+        ended_reason=because.removeprefix("the pathway ended: "),
+    )
+    change = a_change(status=FollowUpStatus.CANCELLED, because=because)
+    told = TellHolder(
+        about=change.identifier, title="Reach the person", holder=TESS, because=because, told_at=LATER
+    )
+    decision = Decision(
+        enrolment=enrolment, write_enrolment=True, changes=(change,), told=(told,), rules=(because,)
+    )
+    return writes_of(decision, enrolled(), labels=[RESTRICTED], recorded_at=LATER)
+
+
 STORIES: dict[str, Callable[[], list[Write]]] = {
     "first-decision": first_decision,
     "missed-contact": missed_contact,
     "second-rung": second_rung,
     "all-done": all_done,
     "reassigned": reassigned,
+    "taken-back": taken_back,
 }
 
 

@@ -12,6 +12,7 @@ from tests.fhir.render.stories import (
     enrolled,
     first_decision,
     missed_contact,
+    taken_back,
     writes_of,
 )
 
@@ -49,6 +50,22 @@ def test_the_enrolment_says_where_the_person_is_what_is_missing_and_who_does_wha
 def test_a_notice_says_why_what_is_asked_and_by_when():
     assert words(missed_contact()[3].resource) == NOTICE
     assert missed_contact()[3].resource["payload"][0]["contentString"] == "\n".join(NOTICE.splitlines()[2:])
+
+
+def test_who_held_a_cancelled_follow_up_reads_what_why_and_that_nothing_more_is_asked():
+    told = taken_back()[1].resource
+
+    assert (
+        words(told)
+        == """\
+Cancelled: Reach the person
+To: Tess Moreau
+Reach the person: this is cancelled.
+Why: the pathway ended: the resource that began this pathway was cancelled or entered in error.
+Nothing more is asked of you here."""
+    )
+    assert told["recipient"] == [{"reference": "PractitionerRole/tess-coordinator", "display": "Tess Moreau"}]
+    assert told["about"][0]["reference"] == "Task/1"
 
 
 def test_a_follow_up_says_what_to_record_by_title():

@@ -1,0 +1,140 @@
+"""`throughline mllp` and `throughline senders` as an operator meets them, wrong settings included."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import hl7
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from service.adapters.mllp_frames import Fault
+from service.app.mllp_process import Hl7v2Door, MllpMetrics
+from service.app.senders import sender_token
+from tests.app.test_cli import throughline
+from tests.fakes import FakeInbox, FakeMessageInbox, ManualClock
+from tests.messages import SENDERS, an_adt
+
+YAML = """senders:
+  a: {accepts: [fhir-messages, hl7v2], application: ADTApp, facility: GHHSFacility}
+  b: {accepts: [fhir-messages]}
+"""
+KEY = "a long random text of a test"
+
+
+@pytest.fixture
+def mappings(tmp_path):
+    (tmp_path / "senders.yaml").write_text(YAML, encoding="utf-8")
+    return {"THROUGHLINE_MAPPINGS_DIR": str(tmp_path), "THROUGHLINE_REDIS_URL": "redis://127.0.0.1:1/0"}
+
+
+# --- the door
+
+
+class Door:
+    def __init__(self, inbox: FakeInbox | None = None) -> None:
+        self.inbox = FakeMessageInbox(inbox or FakeInbox())
+        self.registry = CollectorRegistry()
+        self.door = Hl7v2Door(
+            senders=SENDERS, inbox=self.inbox, clock=ManualClock(), metrics=MllpMetrics(self.registry)
+        )
+
+    def answers(self, frame: bytes | Fault) -> list[str]:
+        reply = asyncio.run(self.door.answer(frame))
+        return [str(hl7.parse(each).segment("MSA")[1]) for each in reply.frames]
+
+
+def test_what_comes_is_answered_stored_and_counted_without_a_word_about_anybody(caplog):
+    door = Door()
+    with caplog.at_level(logging.DEBUG):
+        told = [door.answers(f) for f in (an_adt(), b"hello", Fault.TOO_LONG, Fault.BROKEN_OFF)]
+    counted = generate_latest(door.registry).decode()
+
+    assert told == [["AA"], ["AR"], ["AR"], ["AR"]]
+    assert len(door.inbox.stored) == 1
+    assert 'throughline_hl7v2_messages_total{outcome="stored",sender="general-hospital"} 1.0' in counted
+    assert 'throughline_hl7v2_messages_total{outcome="too-large",sender="unknown"} 1.0' in counted
+    for secret in ("Lovelace", "4711"):
+        assert secret not in caplog.text + counted
+
+
+def test_a_fault_of_ours_is_an_error_and_the_sender_keeps_its_message(monkeypatch, caplog):
+    def breaks(*_: object, **__: object) -> None:
+        raise ValueError("SECRET")
+
+    monkeypatch.setattr("service.flow.receive_hl7v2.messages_of", breaks)
+    door = Door()
+
+    assert door.answers(an_adt()) == ["AE"]
+    assert door.inbox.stored == []
+    assert "SECRET" not in caplog.text
+
+
+# --- the commands
+
+
+def test_without_a_sender_of_hl7_nothing_is_started(tmp_path):
+    shown = throughline(
+        "mllp", THROUGHLINE_MAPPINGS_DIR=str(tmp_path), THROUGHLINE_REDIS_URL="redis://127.0.0.1:1/0"
+    )
+
+    assert shown.exit_code == 6
+    assert "Nobody may send HL7 v2: list a sender with `accepts: [hl7v2]` in senders.yaml" in shown.output
+
+
+def test_half_of_tls_is_told(mappings):
+    shown = throughline("mllp", THROUGHLINE_MLLP_TLS_KEY="/nowhere", **mappings)
+
+    assert shown.exit_code == 3
+    assert (
+        "TLS needs THROUGHLINE_MLLP_TLS_CERTIFICATE and THROUGHLINE_MLLP_TLS_KEY: set both, or neither."
+        in shown.output
+    )
+
+
+def test_files_for_tls_that_cannot_be_used_are_told(mappings, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    empty = str(tmp_path / "empty.pem")
+    shown = throughline(
+        "mllp", THROUGHLINE_MLLP_TLS_KEY=empty, THROUGHLINE_MLLP_TLS_CERTIFICATE=empty, **mappings
+    )
+
+    assert shown.exit_code == 3
+    assert "The files for TLS cannot be used" in shown.output
+
+
+def test_mistakes_in_the_list_of_senders_are_told_with_their_place(tmp_path):
+    (tmp_path / "senders.yaml").write_text("senders:\n  a: {accepts: telex}\n", encoding="utf-8")
+    shown = throughline("senders", THROUGHLINE_MAPPINGS_DIR=str(tmp_path))
+
+    assert shown.exit_code == 6
+    assert "senders.yaml:2:16" in shown.output
+
+
+def test_senders_are_listed_and_their_tokens_only_when_asked_for(mappings):
+    shown = throughline("senders", **mappings)
+    assert "ADTApp | GHHSFacility" in shown.output
+    assert sender_token(KEY.encode(), "a") not in shown.output
+
+    narrow = throughline("senders", "--tokens", THROUGHLINE_SECRET_KEY=KEY, **mappings | {"COLUMNS": "40"})
+    assert f"a: {sender_token(KEY.encode(), 'a')}" in narrow.output.splitlines()
+
+    told = throughline("senders", "--tokens", "--json", THROUGHLINE_SECRET_KEY=KEY, **mappings)
+    rows = json.loads(told.output)
+    assert [(row["name"], row["accepts"]) for row in rows] == [
+        ("a", ["fhir-messages", "hl7v2"]),
+        ("b", ["fhir-messages"]),
+    ]
+    assert rows[0]["token"] == sender_token(KEY.encode(), "a")
+
+
+def test_tokens_need_the_key_and_no_senders_is_no_mistake(mappings, tmp_path):
+    shown = throughline("senders", "--tokens", **mappings)
+    assert (shown.exit_code, "THROUGHLINE_SECRET_KEY is missing" in shown.output) == (3, True)
+
+    (tmp_path / "senders.yaml").unlink()
+    empty = throughline("senders", **mappings)
+    assert empty.exit_code == 0
+    assert "Nobody may send messages: list them in senders.yaml" in empty.output
