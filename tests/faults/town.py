@@ -89,7 +89,7 @@ def case(pathway: str, name: str) -> Case:
     """A worked case of a shipped pathway, by its file name."""
     folder = MAPPINGS / "pathways" / pathway
     [path] = [path for path in case_files(folder) if path.stem == name]
-    read, source = read_case(path, next(p for p in library().pathways.values() if p.id == pathway))
+    read, source = read_case(path, next(p for p in shipped().pathways.values() if p.id == pathway))
     assert read is not None, source.problems
     return read
 
