@@ -37,6 +37,7 @@ CHART_VALUES: Mapping[str, str] = {
 """Setting -> value of the chart; a secret by the key under which it stands in the Secret that the value names."""
 
 EXTRA = "extraEnv sets it, with the file of a secret or certificate from extraVolumes"
+NO_DOOR = "the chart has no workload for HL7 v2: run `throughline mllp` as one of your own (docs/messages.md)"
 SET_BY_THE_CHART: Mapping[str, str] = {
     "host": "a container listens at every address of its pod",
     "heartbeat_file": "the probes know where it is",
@@ -54,6 +55,11 @@ SET_BY_THE_CHART: Mapping[str, str] = {
     "fhir_ca_file": EXTRA,
     "fhir_client_certificate_file": EXTRA,
     "fhir_client_key_file": EXTRA,
+    "mllp_host": NO_DOOR,
+    "mllp_port": NO_DOOR,
+    "mllp_tls_certificate": NO_DOOR,
+    "mllp_tls_key": NO_DOOR,
+    "mllp_tls_client_ca": NO_DOOR,
     "traces_endpoint": EXTRA,
     "log_format": EXTRA,
 }

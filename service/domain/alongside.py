@@ -93,7 +93,8 @@ def borrowed(
 ) -> dict[TaskId, tuple[FollowUp, ...]]:
     """Follow-ups of the person's other running pathways that serve a purpose of this one, by the name they have here.
 
-    Those that are open, and those that were completed since this enrolment began.
+    Those that are open, and those that were completed, or tried in vain, since this enrolment began. Whoever asks for
+    one sees to the next attempt as well, as long as that pathway goes on.
     """
     purposes = [task for _, task in pathway.templates.values() if task.purpose]
     found: dict[TaskId, list[FollowUp]] = {}
@@ -116,7 +117,7 @@ def _of_others(
     for follow_up in alongside.follow_ups if purposes and running else ():
         owner = follow_up.identifier.rsplit("/", 2)[0]
         found = running[owner].templates.get(follow_up.task) if owner in running else None
-        is_left_over = owner in ended and follow_up.status in OPEN
+        is_left_over = owner in ended and follow_up.status is not FollowUpStatus.COMPLETED
         if found is not None and found[1].purpose in purposes and not is_left_over:
             yield found[1].purpose, follow_up
 
@@ -124,7 +125,8 @@ def _of_others(
 def _serves(follow_up: FollowUp, enrolment: Enrolment) -> bool:
     if follow_up.status in OPEN:
         return True
-    return follow_up.status is FollowUpStatus.COMPLETED and follow_up.changed_at >= enrolment.started_at
+    was_tried = follow_up.status in {FollowUpStatus.COMPLETED, FollowUpStatus.FAILED}
+    return was_tried and follow_up.changed_at >= enrolment.started_at
 
 
 def with_accountable_lead(decisions: Iterable[Decision], pathways: Versions) -> list[Decision]:

@@ -199,3 +199,80 @@ def test_a_key_that_cannot_be_read_any_more_is_a_failure_in_words_and_no_crash()
 )  # fmt: skip
 def test_scopes_say_whether_a_type_may_be_written(scopes, allowed):
     assert could_be_granted(scopes.split(), "Task") is allowed
+
+
+# --- to whom a credential is shown ------------------------------------------------------------------------------
+
+
+def shown_to(server):
+    """Every address that was asked for a token."""
+    return [url for method, url, _ in server.seen if method == "POST"]
+
+
+@pytest.mark.parametrize("client", [KEYED, SECRET], ids=["key", "secret"])
+def test_an_endpoint_without_encryption_that_the_server_names_is_shown_nothing(client):
+    server = TokenServer()
+    server.token_url = "http://record.example/auth/token"
+    assert refusal(server, client) == (
+        "The token endpoint that the FHIR server names is not encrypted (http), so nothing was sent there. Correct the FHIR"
+        " server, or set THROUGHLINE_FHIR_AUTH_TOKEN_URL."
+    )
+    assert shown_to(server) == []
+
+
+def test_a_secret_is_not_shown_to_a_host_that_only_the_server_names_but_to_one_that_we_name():
+    server = TokenServer()
+    server.token_url = "https://login.example/token"
+    assert refusal(server, SECRET) == (
+        "The token endpoint that the FHIR server names is on another host than the FHIR server, and a client secret is not"
+        " sent to a host that only the server names. Set THROUGHLINE_FHIR_AUTH_TOKEN_URL to it if it is the right one."
+    )
+    assert shown_to(server) == []
+    assert ask(server, replace(SECRET, token_url="https://login.example/token")).value == "token-1"
+
+
+def test_an_assertion_may_go_to_another_host_because_it_is_good_for_that_address_only():
+    server = TokenServer(jwks=jwk_set(ES384))
+    server.token_url = "https://login.example/token"
+    assert ask(server, KEYED).value == "token-1"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "https://user:pass@login.example/token",
+        "file:///etc/passwd",
+        "//login.example",
+        "https://",
+        "x" * 9000,
+    ],
+)
+def test_what_is_no_address_for_a_token_is_shown_nothing(named):
+    server = TokenServer()
+    server.token_url = named
+    assert refusal(server, KEYED).startswith("The token endpoint that the FHIR server names cannot be used")
+    assert shown_to(server) == []
+
+
+@pytest.mark.parametrize(
+    "named", ["https://[login", "https://login.example:x/", "https://login.example/\r\nx: y"]
+)
+def test_nor_is_what_only_looks_like_one(named):
+    server = TokenServer()
+    server.token_url = named
+    refusal(server, KEYED)
+    assert shown_to(server) == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_of_the_token_endpoint_is_not_followed(status):
+    server = TokenServer()
+    server.answers = [httpx.Response(status, headers={"Location": "https://evil.example/token"})]
+    assert refusal(server, SECRET).startswith(f"The token server gave no token ({status}, no reason).")
+    assert shown_to(server) == [TOKEN_URL]
+
+
+def test_discovery_is_asked_for_without_any_credential():
+    server = TokenServer()
+    ask(server, SECRET)
+    assert [shown for method, _, shown in server.seen if method == "GET"] == [None]

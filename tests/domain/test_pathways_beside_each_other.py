@@ -88,6 +88,31 @@ def test_whoever_ends_without_having_done_it_leaves_it_to_the_other_at_once():
     assert len(life.decided) == 2 + 2, "in the same decision as the end"
 
 
+def test_an_attempt_that_failed_is_made_again_once_and_in_its_time():
+    again = {"attempts": 3, "attempt_every": hours(24)}
+    call, visit = (
+        task("call", purpose="first-contact", **again),
+        task("visit", purpose="first-contact", **again),
+    )
+    at_home = pathway(stage("received", call), ALL_HOME, id=PathwayId("home"), precedence=10)
+    life = beside(at_home, crisis(stage("received", visit), STABLE)).passes(hours=2)
+
+    life.set("visit", "failed", of=CRISIS)
+    assert life.everything() == {f"{CRISIS}/visit/1": "failed"}
+    life.passes(hours=24)
+    assert life.everything() == {f"{CRISIS}/visit/1": "failed", f"{CRISIS}/visit/2": "requested"}
+
+
+def test_what_failed_on_a_pathway_that_is_over_is_asked_for_by_the_other():
+    life = beside(home(), crisis()).passes(hours=2).set("visit", "failed", of=CRISIS)
+    assert f"{HOME}/call/1" not in life.everything(), "whoever asked sees to what follows"
+
+    life.told(fact("Observation", "s", life.now, says="stable"))
+
+    assert life.statuses()[CRISIS] == "completed"
+    assert life.everything()[f"{HOME}/call/1"] == "requested"
+
+
 def test_what_was_done_before_the_pathway_began_does_not_count():
     later_start = replace(home().starts[0], condition=in_record("Encounter", ward="home").condition)
     life = beside(home(starts=(later_start,)), crisis()).set("visit", "completed", of=CRISIS)

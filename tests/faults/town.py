@@ -27,6 +27,7 @@ from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.references import identifier_values
 from service.flow.directory import KeptDirectory
+from service.flow.reconcile import Practice
 from service.pathways.cases import Case, Step, case_files, read_case
 from service.pathways.library import Library, load_library
 from service.ports import Claim, FhirRecord, RawNotification, RecordFailure, Resource
@@ -67,6 +68,12 @@ def library() -> Library:
 
 
 @cache
+def what_workers_know() -> tuple[Practice, frozenset[str], list[tuple[str | None, str]]]:
+    """What each worker makes of the library when it starts; the same every time."""
+    return practice_of(library(), zone=DENVER, base_url=""), begins(library()), role_codes(library())
+
+
+@cache
 def case(pathway: str, name: str) -> Case:
     """A worked case of a shipped pathway, by its file name."""
     folder = MAPPINGS / "pathways" / pathway
@@ -92,6 +99,14 @@ class RewindableRecord(InMemoryRecord):
 
     late: Callable[[], object] | None = None
     """The write before which its sender was cut off."""
+
+    def counts(self) -> dict[str, int]:
+        """How many versions there are of everything that is not deleted."""
+        return {
+            reference: sum(version is not None for version in versions)
+            for reference, versions in self._versions.items()
+            if versions[-1] is not None
+        }
 
     def kept(self) -> Any:
         """Versions are added and never changed, so the lists of them are all that must be kept."""
@@ -136,8 +151,8 @@ class Town:
     def new_worker(self) -> Work:
         """A worker process that has just started: it knows nothing but what stands in Redis and in the record."""
         self.bell = Bell()
-        practice = practice_of(library(), zone=DENVER, base_url="")
-        directory = KeptDirectory(self._through, role_codes(library()), monotonic=lambda: 0.0)
+        practice, beginnings, roles = what_workers_know()
+        directory = KeptDirectory(self._through, roles, monotonic=lambda: 0.0)
         self.work = Work(
             inbox=self.inbox,
             index=self.index,
@@ -148,7 +163,7 @@ class Town:
             doorbell=self.bell,
             clock=self.clock,
             practice=practice,
-            begins=begins(library()),
+            begins=beginnings,
             directory=directory.people,
             metrics=WorkMetrics(CollectorRegistry()),
             monotonic=lambda: 0.0,
@@ -183,11 +198,11 @@ class Town:
     def changes(self) -> list[Resource]:
         """Versions that nobody has been notified of yet, oldest first within each resource; ours included."""
         found: list[Resource] = []
-        for resource in self.record.everything():
-            reference = f"{resource['resourceType']}/{resource['id']}"
-            versions = self.record.versions(Reference(reference))
-            found += versions[self._told.get(reference, 0) :]
-            self._told[reference] = len(versions)
+        for reference, count in self.record.counts().items():
+            told = self._told.get(reference, 0)
+            if told < count:
+                found += self.record.versions(Reference(reference))[told:]
+            self._told[reference] = count
         return found
 
     def _answer(self, task: Resource, status: str | None, outputs: list[Any]) -> None:
@@ -243,11 +258,7 @@ class Town:
         raise AssertionError("the town does not come to rest")
 
     def changes_waiting(self) -> bool:
-        return any(
-            self._told.get(r := f"{resource['resourceType']}/{resource['id']}", 0)
-            < len(self.record.versions(Reference(r)))
-            for resource in self.record.everything()
-        )
+        return any(self._told.get(r, 0) < count for r, count in self.record.counts().items())
 
     def next_due(self) -> datetime | None:
         return min(self.index.due.values(), default=None)

@@ -60,13 +60,16 @@ class Record:
 
     # --- follow-ups
 
+    def every_follow_up(self, person: str) -> dict[str, FollowUp]:
+        """By the whole identifier, `<pathway>/<anchor>/<task>/<occurrence>`; responses to escalations are not among them."""
+        named = ((identifier(task), task) for task in self._about(person, "Task"))
+        return {name: FollowUp(task) for name, task in named if len(name.split("/")) == 5}
+
     def follow_ups(self, person: str) -> dict[str, FollowUp]:
-        """By `<task>/<occurrence>`, whichever pathway asks; responses to escalations are not among them."""
-        named = [(identifier(t).split("/"), t) for t in self._about(person, "Task")]
-        found = {"/".join(p[3:]): FollowUp(t) for p, t in named if len(p) == 5}
-        assert len(found) == sum(len(p) == 5 for p, _ in named), (
-            f"several enrolments ask the same about {person}"
-        )
+        """By `<task>/<occurrence>`, whichever pathway asks."""
+        every = self.every_follow_up(person)
+        found = {_below(name): follow_up for name, follow_up in every.items()}
+        assert len(found) == len(every), f"several enrolments ask the same about {person}"
         return found
 
     def follow_up(self, person: str, task: str) -> FollowUp:
@@ -81,10 +84,9 @@ class Record:
     def asked(self, person: str) -> dict[str, set[str]]:
         """What is open, as `<task>/<occurrence>`, by the pathway that asks."""
         found: dict[str, set[str]] = {}
-        for task in self._about(person, "Task"):
-            parts = identifier(task).split("/")
-            if len(parts) == 5 and task["status"] in OPEN:
-                found.setdefault(parts[0], set()).add("/".join(parts[3:]))
+        for name, follow_up in self.every_follow_up(person).items():
+            if follow_up.status in OPEN:
+                found.setdefault(name.split("/")[0], set()).add(_below(name))
         return found
 
     # --- escalations
@@ -166,6 +168,11 @@ class Record:
 def _is_rung(notice: Json, escalation: str) -> bool:
     before, _, number = own_identifier(notice, NOTICE).rpartition("/")
     return before == escalation and number.isdigit()
+
+
+def _below(name: str) -> str:
+    """`<task>/<occurrence>` of a whole identifier."""
+    return "/".join(name.split("/")[3:])
 
 
 def _check_owner(task: Json, people: Mapping[str, Json]) -> None:

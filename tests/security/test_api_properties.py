@@ -20,7 +20,7 @@ from tests.processes import ServiceProcesses, eventually
 pytestmark = pytest.mark.slow
 
 KEY = b"tests-only-tests-only-tests-only"
-EXAMPLES = 50
+EXAMPLES = 20
 """For each operation and kind of request; the whole is bounded by their number."""
 
 

@@ -5,6 +5,7 @@ else, so one that is found has leaked.
 """
 
 import json
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -49,6 +50,10 @@ class Story:
         self.fhir = httpx.Client(headers={"Authorization": f"Bearer {HOSPITAL}"}, trust_env=False)
         self.fhir_url, self.web_url = fhir_url, web_url
         self.web = httpx.Client(trust_env=False)
+
+    def close(self):
+        self.fhir.close()
+        self.web.close()
 
     def put(self, resource):
         answer = self.fhir.put(f"{self.fhir_url}/{resource['resourceType']}/{resource['id']}", json=resource)
@@ -113,7 +118,8 @@ def told(tmp_path_factory):
         }, folder=folder)  # fmt: skip
         processes.web_url = f"http://127.0.0.1:{web_port}"
         try:
-            yield _played(processes, Story(fhir.base_url, processes.web_url, redis.url), collector, folder)
+            with closing(Story(fhir.base_url, processes.web_url, redis.url)) as story:
+                yield _played(processes, story, collector, folder)
         finally:
             processes.close()
 

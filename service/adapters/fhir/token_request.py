@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -135,11 +135,8 @@ class TokenRequest:
 
     def _checked(self, endpoint: Endpoint) -> Endpoint:
         """What was discovered must not weaken what is sent there."""
-        parts, ours = urlsplit(endpoint.url), urlsplit(self._base.url)
-        usable = (
-            parts.scheme in {"http", "https"} and parts.hostname and not (parts.username or parts.password)
-        )
-        if not usable:
+        parts, ours = _apart(endpoint.url), urlsplit(self._base.url)
+        if parts is None:
             raise NoToken(f"{NAMED} cannot be used as an address. {SET_URL}")
         if parts.scheme == "http" and ours.scheme == "https":
             raise NoToken(f"{NAMED} is not encrypted (http), so nothing was sent there. {SET_URL}")
@@ -215,6 +212,19 @@ class TokenRequest:
 
 NAMED = "The token endpoint that the FHIR server names"
 SET_URL = "Correct the FHIR server, or set THROUGHLINE_FHIR_AUTH_TOKEN_URL."
+
+
+def _apart(url: str) -> SplitResult | None:
+    """The parts of an absolute http(s) address without user and password; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        usable = (
+            parts.scheme in {"http", "https"} and parts.hostname and not (parts.username or parts.password)
+        )
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        return None
+    return parts if usable else None
 
 
 def _widest(endpoint: Endpoint) -> str:
