@@ -57,21 +57,12 @@ def create_app(
 ) -> FastAPI:
     """The ASGI application.
 
-    `watches` by token. `messages`: who may send them; without it that door is closed. `ring` is called in a thread after answers, for an inbox that rings no bell itself. `routers`
-    come after our own, e.g. the governance pages at `/`. `lifespan` opens and closes what the caller brought.
+    `watches` by token. `messages`: who may send them; without it that door is closed. `ring` is called in a thread after
+    answers, for an inbox that rings no bell itself. `routers` come after our own, e.g. the governance pages at `/`.
+    `lifespan` opens and closes what the caller brought.
     """
     bell = Bell(ring) if ring is not None else None
-    app = FastAPI(
-        title="Throughline",
-        version=version,
-        # Documentation pages would load scripts from elsewhere; the description itself is at /openapi.json.
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # a sender that follows a redirect turns its POST into an empty GET
-        lifespan=_rings_out(bell, lifespan),
-        # FastAPI's own telemetry would export addresses, which hold tokens and ids, and the text of exceptions.
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-    )
+    app = _bare_app(version, _rings_out(bell, lifespan))
     app.add_middleware(SecurityHeaders)
     tell_errors_as_fhir(app)
     metrics = NotificationMetrics(registry)
@@ -102,6 +93,20 @@ def create_app(
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _bare_app(version: str, lifespan: Lifespan) -> FastAPI:
+    return FastAPI(
+        title="Throughline",
+        version=version,
+        # Documentation pages would load scripts from elsewhere; the description itself is at /openapi.json.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a sender that follows a redirect turns its POST into an empty GET
+        lifespan=lifespan,
+        # FastAPI's own telemetry would export addresses, which hold tokens and ids, and the text of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
 
 
 def server_options() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from service.ports import RawNotification
 from tests.faults.notifications import empty, id_only, put
 from tests.faults.standing import differences, told_of, wrong_with
-from tests.faults.town import Town, case, play
+from tests.faults.town import Town, case, play, shipped
 
 STORIES = [
     ("post-discharge-coordination", "missed-contact-every-rung"),
@@ -18,14 +18,21 @@ STORIES = [
     ("post-discharge-coordination", "rejected-goes-to-somebody-else"),
     ("crisis-to-outpatient", "handed-over-and-engaged"),
     ("crisis-to-outpatient", "first-contact-missed"),
+    ("crisis-step-down", "another-crisis-begins-anew"),
 ]
+SEVERAL = "crisis-step-down"
+"""Its stories are told with all pathways in use: the crisis begins two more, and shares its follow-ups with them."""
 NAMES = [name for _, name in STORIES]
 SEEDS = range(4)
 
 
+def town_of(pathway):
+    return Town(library=shipped) if pathway == SEVERAL else Town()
+
+
 @cache
 def in_order(pathway, name):
-    town = Town()
+    town = town_of(pathway)
     play(town, case(pathway, name), town.settle)
     return town
 
@@ -82,7 +89,7 @@ class UnrulyServer:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("pathway", "name"), STORIES, ids=NAMES)
 def test_a_story_ends_the_same_however_its_notifications_come(pathway, name, seed, loses):
-    town = Town()
+    town = town_of(pathway)
     server = UnrulyServer(town, Random(seed), loses=loses)
     play(town, case(pathway, name), server.settle)
 
@@ -96,7 +103,7 @@ def test_a_story_ends_the_same_however_its_notifications_come(pathway, name, see
 
 @pytest.mark.parametrize(("pathway", "name"), STORIES, ids=NAMES)
 def test_every_notification_of_a_story_sent_again_backwards_afterwards_writes_nothing(pathway, name):
-    town = Town()
+    town = town_of(pathway)
     sent: list[RawNotification] = []
     deliver = town.deliver
 
@@ -104,7 +111,7 @@ def test_every_notification_of_a_story_sent_again_backwards_afterwards_writes_no
         sent.extend(some)
         deliver(*some)
 
-    town.deliver = heard  # type: ignore[method-assign]  # a town whose every notification is written down
+    town.deliver = heard  # a town whose every notification is written down
     play(town, case(pathway, name), town.settle)
     written = town.record.writes
 
@@ -119,7 +126,7 @@ def test_every_notification_of_a_story_sent_again_backwards_afterwards_writes_no
 def test_a_queue_emptied_at_every_step_of_a_story_is_filled_again_from_the_record():
     """Redis loses all it had: who is due, the inbox, the marks. What is not in the record was never lost."""
     pathway, name = STORIES[0]
-    town = Town()
+    town = town_of(pathway)
 
     def settle_after_a_loss():
         town.settle()

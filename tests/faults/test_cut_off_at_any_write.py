@@ -10,7 +10,7 @@ from service.adapters.memory_record import Faults
 from service.ports import Capabilities
 from tests.bent_server import BASE, BentServer
 from tests.faults.standing import differences, told_of, wrong_with
-from tests.faults.town import CutOff, Town, case, instants
+from tests.faults.town import CutOff, Town, case, instants, shipped
 
 STORIES = [
     ("post-discharge-coordination", "missed-contact-every-rung"),
@@ -32,6 +32,7 @@ def without_conditional_creates(record):
 
 TOWNS = {
     "atomic": lambda: Town(capabilities=Capabilities(atomic_transactions=True)),
+    "several pathways": lambda: Town(library=shipped, capabilities=Capabilities(atomic_transactions=True)),
     "three entries at most": lambda: Town(
         capabilities=Capabilities(atomic_transactions=True, transaction_limit=3)
     ),
@@ -47,6 +48,7 @@ LIVED = [("atomic", *story) for story in STORIES]
 LIVED += [("not atomic", *story) for story in (REFUSAL, IN_TIME)]
 LIVED += [("no conditional creates", *story) for story in (IN_TIME, NO_SHOW)]
 LIVED += [("three entries at most", *REFUSAL)]
+LIVED += [("several pathways", "crisis-step-down", "another-crisis-begins-anew")]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from service.adapters.memory_record import Faults, InMemoryRecord
 from service.app.metrics import WorkMetrics
 from service.app.practice import begins, practice_of, role_codes
 from service.app.work import Work
-from service.domain.vocabulary import Reference
+from service.domain.vocabulary import PathwayId, Reference
 from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.references import identifier_values
@@ -44,6 +44,7 @@ from tests.faults.notifications import put
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 DENVER = ZoneInfo("America/Denver")
+PATHWAYS = ("post-discharge-coordination", "crisis-to-outpatient")
 STAFF = {
     "transition-coordinator": "tess",
     "outpatient-clinician": "omar",
@@ -61,14 +62,24 @@ class CutOff(BaseException):
 
 
 @cache
-def library() -> Library:
+def shipped() -> Library:
+    """With every pathway there is."""
     found = load_library(MAPPINGS, StrictPathCompiler(zone=DENVER), today=date(2026, 3, 6))
     assert found.pathways
     return found
 
 
 @cache
-def what_workers_know() -> tuple[Practice, frozenset[str], list[tuple[str | None, str]]]:
+def library() -> Library:
+    """With the pathways that the stories are about: others begin for the same people, and share their follow-ups."""
+    chosen = {PathwayId(name): shipped().pathways[PathwayId(name)] for name in PATHWAYS}
+    return replace(shipped(), pathways=chosen)
+
+
+@cache
+def what_workers_know(
+    library: Callable[[], Library],
+) -> tuple[Practice, frozenset[str], list[tuple[str | None, str]]]:
     """What each worker makes of the library when it starts; the same every time."""
     return practice_of(library(), zone=DENVER, base_url=""), begins(library()), role_codes(library())
 
@@ -78,7 +89,7 @@ def case(pathway: str, name: str) -> Case:
     """A worked case of a shipped pathway, by its file name."""
     folder = MAPPINGS / "pathways" / pathway
     [path] = [path for path in case_files(folder) if path.stem == name]
-    read, source = read_case(path, next(p for p in library().pathways.values() if p.id == pathway))
+    read, source = read_case(path, next(p for p in shipped().pathways.values() if p.id == pathway))
     assert read is not None, source.problems
     return read
 
@@ -135,8 +146,13 @@ class Town:
     """Plays cases step by step. `seen_through`: how workers see the record, e.g. over HTTP; the record itself if None."""
 
     def __init__(
-        self, *, seen_through: Callable[[RewindableRecord], FhirRecord] | None = None, **record: Any
+        self,
+        *,
+        seen_through: Callable[[RewindableRecord], FhirRecord] | None = None,
+        library: Callable[[], Library] = library,
+        **record: Any,
     ) -> None:
+        self._library = library
         self.clock = ManualClock()
         self.record = RewindableRecord(self.clock, **record)
         self._through = (seen_through or (lambda record: record))(self.record)
@@ -151,7 +167,7 @@ class Town:
     def new_worker(self) -> Work:
         """A worker process that has just started: it knows nothing but what stands in Redis and in the record."""
         self.bell = Bell()
-        practice, beginnings, roles = what_workers_know()
+        practice, beginnings, roles = what_workers_know(self._library)
         directory = KeptDirectory(self._through, roles, monotonic=lambda: 0.0)
         self.work = Work(
             inbox=self.inbox,

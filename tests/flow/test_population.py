@@ -11,7 +11,7 @@ from service.domain.vocabulary import PathwayId, Reference
 from service.flow.population import Coverage, population
 from service.flow.reconcile import reconcile
 from tests.fakes import ManualClock
-from tests.faults.town import STAFF, Town
+from tests.faults.town import STAFF, Town, shipped
 
 PATHWAY = PathwayId("post-discharge-coordination")
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -23,7 +23,7 @@ class Site:
     """A town that nobody tells anything, two hours after everything was written."""
 
     def __init__(self) -> None:
-        self.town = Town()
+        self.town = Town(library=shipped)
         assert STAFF
         self.record: InMemoryRecord = self.town.record
         self.clock: ManualClock = self.town.clock

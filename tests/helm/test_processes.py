@@ -17,6 +17,7 @@ from service.adapters.redis_connection import connect
 from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
 from tests.helm.kubelet import RunningPod
 from tests.processes import PATIENCE, eventually
+from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 TRIAL = "redis://:trial@tl-throughline-redis:6379/0"
@@ -123,13 +124,13 @@ def test_a_mistake_in_the_definitions_keeps_the_new_pod_from_being_ready(install
 
 
 @pytest.fixture
-def hospital(sandbox):
-    """The record with the accountable person in it; what was subscribed to is forgotten again."""
-    with httpx.Client(base_url=sandbox.base_url, trust_env=False, timeout=PATIENCE) as record:
+def hospital(tmp_path):
+    """A record of its own, for doctor judges all that stands in one; with the accountable person in it."""
+    server = Sandbox(data_dir=tmp_path / "hospital").start()
+    with httpx.Client(base_url=server.base_url, trust_env=False, timeout=PATIENCE) as record:
         record.put("Practitioner/123", json={"resourceType": "Practitioner", "id": "123"}).raise_for_status()
         yield record
-        for each in subscriptions(record):
-            record.delete(f"Subscription/{each['id']}")
+    server.stop()
 
 
 def subscriptions(record):
@@ -138,12 +139,13 @@ def subscriptions(record):
 
 
 def test_the_job_asks_for_notifications_and_doctor_is_content(installation, hospital):
-    [job] = installation("subscriptions", publicUrl=NOWHERE)
+    values = {"publicUrl": NOWHERE, "fhir": {"baseUrl": str(hospital.base_url).rstrip("/")}}
+    [job] = installation("subscriptions", **values)
     eventually(lambda: not job.containers[0].is_running())
     assert job.containers[0].process.returncode == 0, job.output()
     assert subscriptions(hospital)
 
-    [doctor] = installation("doctor", publicUrl=NOWHERE)
+    [doctor] = installation("doctor", **values)
     checked = doctor.containers[0]
     eventually(lambda: not checked.is_running())
     assert checked.process.returncode == 0, checked.output()
