@@ -17,6 +17,7 @@ from service.adapters.clocks import set_clock
 from service.adapters.embedded import EmbeddedFhirServer, EmbeddedRedis
 from service.adapters.fhir.signing import new_key
 from service.adapters.redis_connection import Keys, connect
+from service.adapters.redis_doorbell import CATCH_UP_BELL
 from service.adapters.redis_inbox import RedisInbox
 from service.app.subscriptions import secret, token
 from service.ports import RawNotification
@@ -138,9 +139,10 @@ def _played(processes, story, collector, folder):
     def metrics(role):
         return (_get(f"{urls[role]}/metrics") or httpx.Response(200)).text
 
-    # The first catch-up builds the index, the second begins its pace; after both, only the notification can wake anybody.
+    # The first catch-up builds the index; the pace begins with a second one, unless the first is just ending. After that
+    # only the notification can wake anybody.
     eventually(lambda: 'catch_ups_total{outcome="rebuilt"} 1.0' in metrics("worker"), within=60)
-    eventually(lambda: 'catch_ups_total{outcome="done"} 1.0' in metrics("worker"), within=60)
+    eventually(lambda: _catch_up_is_paced_and_quiet(story.redis_url), within=60)
     stay = story.discharge()
     headers = {"traceparent": TRACEPARENT, "tracestate": "x=canary-baggage", "baggage": "who=canary-baggage"}
     assert story.notify(json.dumps(stay), "/Encounter/canary-stay-9b21", "PUT", **headers) == 200
@@ -156,6 +158,12 @@ def _played(processes, story, collector, folder):
     processes.stop("scheduler", "worker", "web")
     logs = {role: processes.output(role) for role in urls}
     return {"metrics": shown, "probes": probes, "logs": logs, "collector": collector}
+
+
+def _catch_up_is_paced_and_quiet(redis_url):
+    with connect(redis_url) as client:
+        bells = (Keys().bell(f"{CATCH_UP_BELL}-paced-3600"), Keys().bell(CATCH_UP_BELL))
+        return [bool(client.exists(bell)) for bell in bells] == [True, False]
 
 
 def _what_goes_wrong(story):
