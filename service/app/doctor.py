@@ -42,6 +42,8 @@ class Examined:
     """Whether the server tells what it should."""
     coverage: Callable[[], Iterable[Finding]]
     """How many of those who should be on a pathway are."""
+    senders: Callable[[], Iterable[Finding]]
+    """Who sends messages, and when they last did."""
     parked: Callable[[], int]
     """How much work waits for a person."""
     now: Callable[[], datetime]
@@ -55,6 +57,7 @@ def examine(about: Examined) -> Iterator[Finding]:
     yield from _redis(about.settings, about.parked)
     library = about.library()
     yield from _mappings(library)
+    yield from about.senders()
     yield from access_settings(about.settings, about.now())
     if about.client is None:
         return

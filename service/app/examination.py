@@ -10,10 +10,12 @@ from service.adapters.clocks import SystemClock
 from service.app.coverage import counted
 from service.app.doctor import Examined, examine
 from service.app.doctor_listening import coverage_findings, listening_findings
+from service.app.doctor_senders import sender_findings
 from service.app.findings import Finding
 from service.app.our_subscriptions import NeverHeard, open_subscriptions, states_of
 from service.app.practice import role_codes
 from service.app.record_access import access_problems, record_access
+from service.app.senders import senders_of
 from service.app.settings import Settings, unknown_variables
 from service.app.wiring import make_client, make_clock, make_practice, open_queue
 from service.domain.vocabulary import Reference
@@ -40,6 +42,7 @@ def examine_installation(settings: Settings) -> Iterator[Finding]:
                 searches=lambda library: needed_searches(library, settings),
                 subscriptions=lambda: _listening(settings),
                 coverage=lambda: _coverage(settings),
+                senders=lambda: _senders(settings),
                 parked=lambda: _parked(settings),
                 now=SystemClock(settings.zone).now,
             )
@@ -96,3 +99,14 @@ def _coverage(settings: Settings) -> Iterator[Finding]:
         except InboxUnavailable:
             return  # said already about Redis
         yield from coverage_findings(found, queue.clock.now())
+
+
+def _senders(settings: Settings) -> Iterator[Finding]:
+    with open_queue(settings) if settings.redis_url else nullcontext() as queue:
+        marks: Watermarks = queue.watermarks if queue else NeverHeard()
+        now = make_clock(settings).now()
+        try:
+            found = list(sender_findings(lambda: senders_of(settings), marks.get, now))
+        except InboxUnavailable:
+            return  # said already about Redis
+    yield from found

@@ -156,12 +156,12 @@ async def _listen(settings: Settings, senders: Sequence[Sender], tls: ssl.SSLCon
             server = MllpServer(door.answer, Bounds(message_bytes=limit))
             metrics.connections.set_function(lambda: server.connections)
             operations = Operations(
-                registry=registry, heartbeat=heartbeat, dependencies=(_inbox_answers(inbox),)
+                registry=registry, heartbeat=heartbeat, dependencies=(inbox_answers(inbox),)
             )
             with serving(operations, settings.host, settings.metrics_port):
                 await server.start(settings.mllp_host, settings.mllp_port, tls)
                 log.info("listening for HL7 v2 on port %d", server.port)
-                await _beat_until(stopped, heartbeat, inbox)
+                await beat_until(stopped, heartbeat, inbox)
                 await server.stop()
 
 
@@ -171,7 +171,7 @@ class Measured(Protocol):
     async def size(self) -> int: ...
 
 
-def _inbox_answers(inbox: Measured) -> Dependency:
+def inbox_answers(inbox: Measured) -> Dependency:
     """Asked from the threads of the operations server, answered by the loop that answers senders."""
     loop = asyncio.get_running_loop()
 
@@ -181,7 +181,7 @@ def _inbox_answers(inbox: Measured) -> Dependency:
     return Dependency(name="inbox", probe=probe)
 
 
-async def _beat_until(stopped: asyncio.Event, heartbeat: Heartbeat, inbox: Measured) -> None:
+async def beat_until(stopped: asyncio.Event, heartbeat: Heartbeat, inbox: Measured) -> None:
     """Beats from the loop that answers: one that hangs stops the heartbeat."""
     while not stopped.is_set():
         try:

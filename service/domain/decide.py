@@ -250,11 +250,7 @@ def _both(first: ChangeFollowUp, second: ChangeFollowUp) -> ChangeFollowUp:
 
 def _decision(view: View, before: Enrolment, after: Enrolment, draft: Decision) -> Decision:
     """Complete a draft: is there anything to write, under which revision, and what was seen."""
-    draft = replace(
-        draft,
-        changes=tuple(c for c in draft.changes if c.identifier not in view.touched),
-        told=tuple(t for t in draft.told if t.about not in view.touched),
-    )
+    draft = replace(draft, changes=tuple(c for c in draft.changes if c.identifier not in view.touched))
     write = before.reference is None or after != before or not draft.is_settled
     revision = before.revision + 1 if write else before.revision
     return replace(

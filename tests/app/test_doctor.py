@@ -39,7 +39,7 @@ def found(*, settings=None, answer=None, folder=None, **rest):
     given = {
         "settings": settings, "unknown": [], "client": client_of(answer) if answer else None,
         "library": lambda: library_of(folder or settings.mappings), "searches": lambda _: TASKS,
-        "subscriptions": list, "coverage": list, "parked": lambda: 0, "now": lambda: HOUSE_NOW,
+        "subscriptions": list, "coverage": list, "senders": list, "parked": lambda: 0, "now": lambda: HOUSE_NOW,
     }  # fmt: skip
     return list(examine(Examined(**(given | rest))))
 

@@ -14,6 +14,7 @@ from service.app.metrics import (
     about_this_build,
     names_of,
 )
+from service.app.mllp_process import MllpMetrics
 from service.app.observing import operation_of, outcome_of
 from service.app.web_metrics import NotificationMetrics
 from service.domain.tally import Tally
@@ -24,6 +25,7 @@ from tests.fakes import HOUSE_NOW
 CATALOGUE = Path(__file__).parents[2] / "docs" / "metrics.md"
 HARMLESS = {
     "pathway", "outcome", "why", "kind", "owner", "cause", "timeliness", "subscription", "operation", "version", "role",
+    "sender",
 }  # fmt: skip
 P = PathwayId("after-discharge")
 
@@ -36,6 +38,7 @@ def everything():
     TokenMetrics(registry)
     StateMetrics(registry).stand({"enrolments|p": 1}, None, HOUSE_NOW)
     NotificationMetrics(registry)
+    MllpMetrics(registry)
     return registry, work
 
 

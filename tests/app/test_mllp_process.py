@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from datetime import timedelta
 
 import hl7
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
 from service.adapters.mllp_frames import Fault
-from service.app.mllp_process import Hl7v2Door, MllpMetrics
+from service.adapters.tracing import Tracing
+from service.app.heartbeat import Heartbeat
+from service.app.mllp_process import Hl7v2Door, MllpMetrics, beat_until, inbox_answers
+from service.app.operations_port import Operations
 from service.app.senders import sender_token
+from service.ports import InboxUnavailable
 from tests.app.test_cli import throughline
 from tests.fakes import FakeInbox, FakeMessageInbox, ManualClock
 from tests.messages import SENDERS, an_adt
@@ -34,11 +42,15 @@ def mappings(tmp_path):
 
 
 class Door:
-    def __init__(self, inbox: FakeInbox | None = None) -> None:
+    def __init__(self, inbox: FakeInbox | None = None, tracing: Tracing | None = None) -> None:
         self.inbox = FakeMessageInbox(inbox or FakeInbox())
         self.registry = CollectorRegistry()
         self.door = Hl7v2Door(
-            senders=SENDERS, inbox=self.inbox, clock=ManualClock(), metrics=MllpMetrics(self.registry)
+            senders=SENDERS,
+            inbox=self.inbox,
+            clock=ManualClock(),
+            metrics=MllpMetrics(self.registry),
+            tracing=tracing or Tracing(),
         )
 
     def answers(self, frame: bytes | Fault) -> list[str]:
@@ -70,6 +82,72 @@ def test_a_fault_of_ours_is_an_error_and_the_sender_keeps_its_message(monkeypatc
     assert door.answers(an_adt()) == ["AE"]
     assert door.inbox.stored == []
     assert "SECRET" not in caplog.text
+
+
+def test_work_on_what_came_continues_the_trace_of_its_taking():
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    door = Door(tracing=Tracing(provider.get_tracer("test")))
+    door.answers(an_adt())
+
+    [span], [raw] = exporter.get_finished_spans(), door.inbox.stored
+    assert dict(span.attributes or {}) == {
+        "throughline.sender": "general-hospital",
+        "throughline.outcome": "stored",
+    }
+    assert raw.headers["traceparent"].split("-")[1:3] == [
+        f"{span.context.trace_id:032x}",
+        f"{span.context.span_id:016x}",
+    ]
+
+
+# --- its life
+
+
+class Waiting:
+    """An inbox, and how often it was asked before it answers."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+
+    async def size(self) -> int:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise InboxUnavailable("the inbox does not answer")
+        return 0
+
+
+def test_it_beats_also_while_redis_is_away_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("service.app.mllp_process.BEAT_EVERY", timedelta(0))
+    said: list[str] = []
+
+    class Told(Heartbeat):
+        def _say(self, state: str) -> None:
+            said.append(state)
+            super()._say(state)
+            if len(said) == 3:
+                stopped.set()
+
+    stopped = asyncio.Event()
+    asyncio.run(beat_until(stopped, Told(tmp_path / "beat"), Waiting(2)))
+
+    assert said == ["waiting for Redis", "waiting for Redis", "ready"]
+    assert (tmp_path / "beat").read_text() == "ready\n"
+
+
+def test_it_is_ready_when_the_inbox_answers():
+    async def asked(refusals: int) -> str:
+        operations = Operations(
+            registry=CollectorRegistry(),
+            heartbeat=Heartbeat(),
+            dependencies=(inbox_answers(Waiting(refusals)),),
+        )
+        status, _, _ = await asyncio.to_thread(operations.answer, "/readyz")
+        return status
+
+    assert asyncio.run(asked(0)).startswith("200")
+    assert asyncio.run(asked(1)).startswith("503")
 
 
 # --- the commands

@@ -222,8 +222,9 @@ def test_without_a_signal_everything_is_as_before_and_what_was_ignored_stays_ign
     assert found == signals_as_before | {signal.SIGHUP: signal.SIG_IGN}
 
 
-def test_worker_and_scheduler_of_one_machine_show_their_metrics_at_neighbouring_ports():
+def test_the_processes_of_one_machine_show_their_metrics_at_neighbouring_ports():
     settings = load_settings({}, metrics_port=9400)
     assert own_environment("worker", settings) == {}
     assert own_environment("scheduler", settings) == {"THROUGHLINE_METRICS_PORT": "9401"}
+    assert own_environment("mllp", settings) == {"THROUGHLINE_METRICS_PORT": "9402"}
     assert own_environment("scheduler", load_settings({})) == {}

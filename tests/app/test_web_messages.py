@@ -152,6 +152,14 @@ def test_nothing_about_a_person_and_no_token_is_logged_or_counted(site, caplog):
     assert 'throughline_notifications_total{outcome="refused",subscription="general-hospital"} 1.0' in counted
 
 
+def test_the_trace_of_its_sender_is_kept_and_nothing_else_of_its_headers(site):
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    site.post(a_message(), headers=HEADERS | {"traceparent": trace, "tracestate": "x=y"})
+    site.post(a_message(bundle_id="b2", header_id="h2"), headers=HEADERS | {"traceparent": "nonsense"})
+
+    assert [dict(raw.headers) for raw in site.inbox.stored] == [{"traceparent": trace}, {}]
+
+
 def test_other_methods_are_refused_in_fhirs_terms(site):
     answer = site.ask("GET", PATH, headers=HEADERS)
 

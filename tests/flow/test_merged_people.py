@@ -167,6 +167,19 @@ def test_it_moves_once_and_then_nothing_is_written_for_either(hospital):
     assert hospital.record.everything() == before
 
 
+def test_whoever_was_merged_is_counted_where_they_are_now(library):
+    """What is kept about how people stand comes from the last look that wrote nothing."""
+    hospital = Hospital(library)
+    hospital.settles(OLD)
+    hospital.links(OLD, NEW)
+    hospital.settles(OLD)
+
+    left, stays = hospital.look(OLD), hospital.look(NEW)
+    assert (left.writes, left.seen is not None and left.seen.follow_ups) == (0, ())
+    assert stays.seen is not None
+    assert len(stays.seen.follow_ups) == 1
+
+
 def test_whoever_was_merged_is_looked_at_where_they_are_now(hospital):
     hospital.links(OLD, NEW)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.adapters.fhir_versions import VersionNeutralRecord
 from service.adapters.memory_record import Faults, InMemoryRecord
 from service.domain.vocabulary import Reference
 from service.fhir.messages.bundle import read_bundle
@@ -20,6 +21,7 @@ from service.ports import Capabilities, RecordUnavailable
 from tests.builders import Json
 from tests.fakes import ManualClock
 from tests.fhir.r4 import check_r4
+from tests.fhir.r5.test_r5_shapes import check_r5
 from tests.messages import DENVER, MRN, SENDER, VISIT, a_message, davinci
 
 NOW = datetime(2026, 3, 6, 16, 30, tzinfo=DENVER)
@@ -71,6 +73,23 @@ def test_every_published_example_is_put_into_an_empty_record_as_valid_r4(registr
     assert len(registry.all("Organization")) == 2
     for resource in registry.record.everything():
         check_r4(resource)
+
+
+def test_on_a_server_that_speaks_r5_the_same_is_valid_r5_and_once(registry):
+    """In between it is translated there and back: what comes back must not look like news."""
+    inner = InMemoryRecord(ManualClock())
+    registry.site = replace(registry.site, record=VersionNeutralRecord(inner, lambda: "5.0.0"))
+    for event in ("admit", "transfer", "discharge"):
+        registry.told(davinci(event))
+    again = registry.told(davinci("discharge"))
+
+    kinds = [str(r["resourceType"]) for r in inner.everything()]
+    assert again.written == ()
+    assert [kinds.count(kind) for kind in ("Patient", "Encounter", "Coverage", "Condition")] == [1, 1, 1, 1]
+    [stay] = [r for r in inner.everything() if r["resourceType"] == "Encounter"]
+    assert (stay["status"], "end" in stay["actualPeriod"]) == ("completed", True)
+    for resource in inner.everything():
+        check_r5(resource)
 
 
 def test_admit_transfer_and_discharge_are_one_stay_of_one_person(registry):

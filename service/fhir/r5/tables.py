@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.fhir.r5.administration import ADMINISTRATION, HOSPITALIZATION, PAST, TELECOM
 from service.fhir.r5.lenses import (
     Json,
     Lens,
@@ -185,6 +186,7 @@ _PROVISION = Lens(
 )
 
 LENSES: Mapping[str, Sequence[Lens]] = {
+    **ADMINISTRATION,
     "Appointment": (
         reasons(),
         concepts("serviceType", "serviceType"),
@@ -209,12 +211,13 @@ LENSES: Mapping[str, Sequence[Lens]] = {
         _ENCOUNTER_REASONS,
         first_concept("serviceType", "serviceType"),
         renamed("period", "actualPeriod"),
-        renamed("hospitalization", "admission"),
+        HOSPITALIZATION,
+        PAST,
         items("participant", (renamed("individual", "actor"),)),
         items("diagnosis", (_DIAGNOSIS,)),
         items("location", (renamed("physicalType", "form"),)),
     ),
-    "Location": (renamed("physicalType", "form"),),
+    "Location": (renamed("physicalType", "form"), TELECOM),
     "MedicationRequest": (
         choice(("medicationCodeableConcept", "medicationReference"), "medication"),
         reasons(),
@@ -224,7 +227,7 @@ LENSES: Mapping[str, Sequence[Lens]] = {
         choice(("medicationCodeableConcept", "medicationReference"), "medication"),
         reasons(),
     ),
-    "PractitionerRole": (_AWAY,),
+    "PractitionerRole": (_AWAY, TELECOM),
     "Procedure": (
         reasons(),
         renamed("performedDateTime", "occurrenceDateTime"),

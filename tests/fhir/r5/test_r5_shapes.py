@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fhir.resources import get_fhir_model_class
@@ -90,6 +91,99 @@ def test_the_elements_that_changed_their_names_are_where_r5_has_them() -> None:
         "resourceType": "Communication",
         "reason": [{"concept": {"text": "overdue"}}],
         "payload": [{"contentCodeableConcept": {"text": "Please ring."}}],
+    }
+
+
+def test_what_messages_of_hospitals_bring_is_where_r5_has_it() -> None:
+    function = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+    told: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "Coverage": (
+            {
+                "payor": [{"reference": "Organization/1"}],
+                "subscriberId": "12345",
+                "class": [{"type": {"text": "group"}, "value": "G1"}],
+            },
+            {
+                "kind": "insurance",
+                "insurer": {"reference": "Organization/1"},
+                "subscriberId": [{"value": "12345"}],
+                "class": [{"type": {"text": "group"}, "value": {"value": "G1"}}],
+            },
+        ),
+        "Organization": (
+            {
+                "telecom": [{"value": "555"}],
+                "address": [{"city": "Denver"}, {"city": "Boulder"}],
+                "contact": [{"purpose": {"text": "bills"}, "name": {"text": "Office"}}],
+            },
+            {
+                "contact": [
+                    {"telecom": [{"value": "555"}], "address": {"city": "Denver"}},
+                    {"address": {"city": "Boulder"}},
+                    {"purpose": {"text": "bills"}, "name": [{"text": "Office"}]},
+                ]
+            },
+        ),
+        "Location": ({"telecom": [{"value": "555"}]}, {"contact": [{"telecom": [{"value": "555"}]}]}),
+        "Practitioner": (
+            {"communication": [{"text": "Spanish"}]},
+            {"communication": [{"language": {"text": "Spanish"}}]},
+        ),
+        "Encounter": (
+            {
+                "hospitalization": {
+                    "dischargeDisposition": {"text": "home"},
+                    "specialCourtesy": [{"text": "VIP"}],
+                }
+            },
+            {"admission": {"dischargeDisposition": {"text": "home"}}, "specialCourtesy": [{"text": "VIP"}]},
+        ),
+        "Condition": (
+            {
+                "recorder": {"reference": "Practitioner/1"},
+                "evidence": [{"code": [{"text": "fever"}]}, {"detail": [{"reference": "Observation/1"}]}],
+            },
+            {
+                "participant": [
+                    {
+                        "function": {"coding": [{"system": function, "code": "author"}]},
+                        "actor": {"reference": "Practitioner/1"},
+                    }
+                ],
+                "evidence": [
+                    {"concept": {"text": "fever"}},
+                    {"reference": {"reference": "Observation/1"}},
+                ],
+                "clinicalStatus": {
+                    "coding": [
+                        {
+                            "system": "http://terminology.hl7.org/CodeSystem/condition-clinical",
+                            "code": "unknown",
+                        }
+                    ]
+                },
+            },
+        ),
+    }
+    for kind, (r4, r5) in told.items():
+        assert as_r5({"resourceType": kind} | r4) == {"resourceType": kind} | r5
+        assert as_r4({"resourceType": kind} | r5) == {"resourceType": kind} | r4
+
+
+def test_somebody_who_pays_for_themselves_is_no_insurer_in_r5() -> None:
+    own = {"resourceType": "Coverage", "payor": [{"reference": "Patient/1"}]}
+
+    assert as_r5(own) == {
+        "resourceType": "Coverage",
+        "kind": "self-pay",
+        "paymentBy": [{"party": {"reference": "Patient/1"}}],
+    }
+    assert as_r4(as_r5(own)) == own
+
+
+def test_the_past_of_a_stay_has_no_place_in_an_r5_encounter() -> None:
+    assert as_r5({"resourceType": "Encounter", "statusHistory": [{"status": "planned"}]}) == {
+        "resourceType": "Encounter"
     }
 
 
