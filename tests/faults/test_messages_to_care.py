@@ -19,7 +19,7 @@ from service.fhir import systems
 from service.fhir.references import identifier_values
 from tests.faults.site import AFTER_DISCHARGE, KEY, Site, open_site
 from tests.messages import MRN, a_message, an_adt
-from tests.processes import ROOT, eventually, free_port
+from tests.processes import PATIENCE, ROOT, eventually, free_port
 
 SENDERS = """senders:
   general-hospital:
@@ -42,7 +42,7 @@ class Hospital:
         """MSA-1 of each answer."""
 
         async def talk() -> list[str]:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 reader, writer = await hl7.mllp.open_hl7_connection("127.0.0.1", self.port, encoding="utf-8")
                 codes = []
                 for message in messages:
