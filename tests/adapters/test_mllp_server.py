@@ -20,9 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from service.adapters.mllp_frames import Fault, framed
 from service.adapters.mllp_server import Bounds, MllpServer, Reply, tls_context
+from tests.processes import PATIENCE
 
-PATIENT = 20
-"""Seconds after which a test gives up; never a measure of anything."""
 ACK = b"MSH|^~\\&|||||||ACK|1|P|2.5.1\rMSA|AA|"
 
 
@@ -53,7 +52,7 @@ def played(story: Story, *, tls: ssl.SSLContext | None = None, **bounds) -> Answ
         server = MllpServer(answers, Bounds(**bounds))
         await server.start("127.0.0.1", 0, tls)
         try:
-            async with asyncio.timeout(PATIENT):
+            async with asyncio.timeout(PATIENCE):
                 await story(server, answers)
         finally:
             await server.stop()
@@ -122,6 +121,7 @@ def test_a_message_that_is_never_ended_ends_its_connection_and_no_other():
         assert await reader.read() == b""
         other.write(framed(b"good"))
         assert await answer(other_reader) == ACK + b"good"
+        writer.close()
         other.close()
 
     played(story, frame_within=timedelta(milliseconds=200))
@@ -140,6 +140,7 @@ def test_a_message_that_comes_byte_by_byte_has_no_more_time_than_another():
         dripping = asyncio.ensure_future(drip())
         assert await answer(reader) == b"MSH|broken"
         dripping.cancel()
+        writer.close()
 
     played(story, frame_within=timedelta(milliseconds=300))
 
@@ -190,9 +191,10 @@ def test_more_connections_than_allowed_are_refused_and_those_that_are_open_go_on
         reader, writer = await connected(server)
         writer.write(framed(b"first"))
         assert await answer(reader) == ACK + b"first"
-        late, _ = await connected(server)
+        late, unheard = await connected(server)
         with contextlib.suppress(ConnectionError):
             assert await late.read() == b""
+        unheard.close()
         writer.write(framed(b"second"))
         assert await answer(reader) == ACK + b"second"
         writer.close()
@@ -316,7 +318,10 @@ def test_where_clients_must_show_a_certificate_others_are_not_heard(certificates
     async def stranger(server):
         reader, writer = await connected(server, ssl=client_tls(certificates, shows_certificate=False))
         writer.write(framed(b"stranger"))
-        await answer(reader)
+        try:
+            await answer(reader)
+        finally:
+            writer.close()
 
     assert played(story, tls=server_tls(certificates, asks=True)).came == [b"known"]
 

@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, timedelta
 from email.utils import format_datetime
+from functools import cache
 
 import httpx
 import pytest
@@ -33,12 +34,17 @@ def library_of(folder):
     return load_library(folder, StrictPathCompiler(zone=UTC), today=HOUSE_NOW.date())
 
 
+@cache
+def shipped():
+    return library_of(load_settings({}).mappings)
+
+
 def found(*, settings=None, answer=None, folder=None, **rest):
     """(about, how, sentence, remedy) of each finding but the good ones, unless there are only those."""
     settings = settings or load_settings({}, fhir_base_url=BASE)
     given = {
         "settings": settings, "unknown": [], "client": client_of(answer) if answer else None,
-        "library": lambda: library_of(folder or settings.mappings), "searches": lambda _: TASKS,
+        "library": lambda: library_of(folder) if folder else shipped(), "searches": lambda _: TASKS,
         "subscriptions": list, "coverage": list, "senders": list, "parked": lambda: 0, "now": lambda: HOUSE_NOW,
     }  # fmt: skip
     return list(examine(Examined(**(given | rest))))
@@ -104,7 +110,7 @@ def with_plans(*plans):
 
 def test_versions_that_people_are_on_and_the_folder_does_not_have_are_counted():
     name = PathwayId("post-discharge-coordination")
-    own = library_of(load_settings({}).mappings).pathways[name].version
+    own = shipped().pathways[name].version
     here, old = (systems.plan_definition(name, version) for version in (own, "2019.1.0"))
     gone = systems.plan_definition(PathwayId("given-up"), "2020.1.0")
     plans = [
@@ -124,7 +130,7 @@ def test_versions_that_people_are_on_and_the_folder_does_not_have_are_counted():
 
 def test_nothing_is_said_of_versions_while_all_are_there():
     name = PathwayId("post-discharge-coordination")
-    own = library_of(load_settings({}).mappings).pathways[name].version
+    own = shipped().pathways[name].version
     plans = [a_plan(1, systems.plan_definition(name, own))]
 
     assert not [f for f in about(found(answer=with_plans(*plans)), "pathways") if f[0] == "bad"]

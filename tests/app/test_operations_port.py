@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 from service.app.heartbeat import LIMIT, Heartbeat
 from service.app.listening import CannotListen
 from service.app.operations_port import Dependency, Operations, serving
+from tests.processes import PATIENCE
 
 
 class Watch:
@@ -37,7 +38,7 @@ def serve():
         context = serving(operations, "127.0.0.1", 0)
         port = context.__enter__()
         stack.append(context)
-        return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+        return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
 
     yield serve
     for context in stack:

@@ -70,7 +70,7 @@ class Up:
 
 def discharge(base_url: str) -> str:
     """Somebody's stay ends; nobody but the attending physician is named. The person's reference."""
-    with httpx.Client(base_url=base_url, trust_env=False) as client:
+    with httpx.Client(base_url=base_url, timeout=PATIENCE, trust_env=False) as client:
 
         def post(resource):
             body = {k: v for k, v in resource.items() if k not in {"id", "meta"}}
@@ -91,7 +91,9 @@ def now() -> str:
 
 
 def tasks(base_url: str, person: str) -> list:
-    found = httpx.get(f"{base_url}/Task", params={"patient": person}, trust_env=False).json()
+    found = httpx.get(
+        f"{base_url}/Task", params={"patient": person}, timeout=PATIENCE, trust_env=False
+    ).json()
     return [entry["resource"] for entry in found.get("entry", [])]
 
 
@@ -104,7 +106,10 @@ def test_one_address_is_enough_the_server_may_come_later_and_a_restart_forgets_n
     server = Sandbox(fhir_port, tmp_path / "sandbox")
     try:
         assert up.says("No subscriptions yet, asking again until the FHIR server answers.")
-        assert httpx.get(f"{up.web_url}/readyz", trust_env=False).json()["checks"]["inbox"] == "ok"
+        assert (
+            httpx.get(f"{up.web_url}/readyz", timeout=PATIENCE, trust_env=False).json()["checks"]["inbox"]
+            == "ok"
+        )
         server.start()
         assert up.says(" asked for, ")
         first = discharge(server.base_url)

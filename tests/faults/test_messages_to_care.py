@@ -19,7 +19,7 @@ from service.fhir import systems
 from service.fhir.references import identifier_values
 from tests.faults.site import AFTER_DISCHARGE, KEY, Site, open_site
 from tests.messages import MRN, a_message, an_adt
-from tests.processes import ROOT, eventually, free_port
+from tests.processes import PATIENCE, ROOT, eventually, free_port
 
 SENDERS = """senders:
   general-hospital:
@@ -42,7 +42,7 @@ class Hospital:
         """MSA-1 of each answer."""
 
         async def talk() -> list[str]:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 reader, writer = await hl7.mllp.open_hl7_connection("127.0.0.1", self.port, encoding="utf-8")
                 codes = []
                 for message in messages:
@@ -105,8 +105,8 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     more = {"THROUGHLINE_MAPPINGS_DIR": str(mappings), "THROUGHLINE_MLLP_PORT": str(port)}
     with open_site(folder, **more) as site:
         site.processes.start("web", "worker", "scheduler", "mllp")
-        eventually(lambda: "listening for HL7 v2" in site.processes.output("mllp"), within=60)
-        eventually(lambda: is_alive(site), within=60)
+        eventually(lambda: "listening for HL7 v2" in site.processes.output("mllp"))
+        eventually(lambda: is_alive(site))
         yield Hospital(site, port)
 
 
@@ -132,12 +132,12 @@ def discharged(event: str = "A03", **more: Any) -> bytes:
 def test_admission_and_discharge_by_adt_become_owned_follow_ups_and_a_cancelled_discharge_ends_them(hospital):
     admitted = an_adt("A01", at="20260301090500-0700", more=DEPRESSED, control_id="1")
     assert hospital.sends(admitted, discharged(), discharged()) == ["AA", "AA", "AA"]
-    eventually(lambda: hospital.follow_ups("4711").keys() >= AFTER_DISCHARGE, within=90)
+    eventually(lambda: hospital.follow_ups("4711").keys() >= AFTER_DISCHARGE)
 
     taken_back = an_adt("A13", at="20260306164000-0700", more=DEPRESSED, control_id="3")
     assert hospital.sends(taken_back) == ["AA"]
-    eventually(lambda: set(hospital.follow_ups("4711").values()) == {"cancelled"}, within=90)
-    eventually(lambda: len(hospital.told("4711")) == len(hospital.follow_ups("4711")), within=60)
+    eventually(lambda: set(hospital.follow_ups("4711").values()) == {"cancelled"})
+    eventually(lambda: len(hospital.told("4711")) == len(hospital.follow_ups("4711")))
     assert all(name.endswith(" Example") for name in hospital.told("4711"))
 
 
@@ -151,7 +151,7 @@ def test_a_discharge_message_becomes_owned_follow_ups_once(hospital):
     bundle = a_message(patient=person, encounter=stay, sent="2026-03-06T16:35:00-07:00")
 
     assert [hospital.posts(bundle), hospital.posts(bundle)] == [200, 200]
-    eventually(lambda: hospital.follow_ups("4712").keys() >= AFTER_DISCHARGE, within=90)
+    eventually(lambda: hospital.follow_ups("4712").keys() >= AFTER_DISCHARGE)
     hospital.site.settle()
     assert hospital.follow_ups("4712").keys() == AFTER_DISCHARGE
 
@@ -161,14 +161,14 @@ def test_a_merge_by_adt_moves_open_follow_ups_to_the_record_that_stays(hospital)
     old = discharged(mrn="4720^^^GHH^MR", visit="V20^^^GHHVISIT", control_id="20")
     other = an_adt("A31", mrn="4721^^^GHH^MR", at="20260306163600-0700", control_id="21")
     assert hospital.sends(old, other) == ["AA", "AA"]
-    eventually(lambda: hospital.follow_ups("4720").keys() >= AFTER_DISCHARGE, within=90)
+    eventually(lambda: hospital.follow_ups("4720").keys() >= AFTER_DISCHARGE)
     begun = hospital.follow_ups("4720")
 
     merged = an_adt(
         "A40", mrn="4721^^^GHH^MR", at="20260306164500-0700", control_id="22", more=("MRG|4720^^^GHH^MR",)
     )
     assert hospital.sends(merged) == ["AA"]
-    eventually(lambda: hospital.follow_ups("4721") == begun, within=90)
+    eventually(lambda: hospital.follow_ups("4721") == begun)
 
 
 @pytest.mark.slow
@@ -181,8 +181,8 @@ def test_what_was_acknowledged_survives_the_end_of_every_process(hospital):
     assert hospital.patient("4713") == ""
 
     processes.start("worker", "web", "mllp")
-    eventually(lambda: hospital.follow_ups("4713").keys() >= AFTER_DISCHARGE, within=90)
-    eventually(lambda: processes.output("mllp").count("listening for HL7 v2") == 2, within=60)
+    eventually(lambda: hospital.follow_ups("4713").keys() >= AFTER_DISCHARGE)
+    eventually(lambda: processes.output("mllp").count("listening for HL7 v2") == 2)
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_strangers_and_nonsense_hear_why_and_block_nobody(hospital):
     died = an_adt("A31", pid={29: "20260306"}, mrn="4799^^^GHH^MR", control_id="5")
 
     assert hospital.sends(stranger, nonsense, died) == ["AR", "AE", "AA"]
-    eventually(lambda: hospital.patient("4799"), within=90)
+    eventually(lambda: hospital.patient("4799"))
     log = hospital.site.processes.output("mllp") + hospital.site.processes.output("worker")
     assert "Lovelace" not in log
     assert "4799" not in log

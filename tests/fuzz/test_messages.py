@@ -43,6 +43,7 @@ from tests.fakes import (
 from tests.fuzz.cases import share, tried
 from tests.fuzz.mutations import bundles, hl7v2
 from tests.messages import DENVER, SENDER, SENDERS, a_message, an_adt
+from tests.processes import PATIENCE
 
 NOW = datetime(2026, 3, 6, 16, 30, tzinfo=DENVER)
 GOOD = json.dumps(a_message(bundle_id="good", header_id="good")).encode()
@@ -146,7 +147,7 @@ def test_on_a_line_full_of_noise_every_whole_message_is_answered_in_order(pieces
         for place in range(0, len(data), size):
             reader.feed_data(data[place : place + size])
         reader.feed_eof()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await server._talk(reader, cast("asyncio.StreamWriter", wire))
         return wire.sent
 

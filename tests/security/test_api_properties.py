@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from service.app.subscriptions import secret, token
-from tests.processes import ServiceProcesses, eventually
+from tests.processes import PATIENCE, ServiceProcesses, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -30,19 +30,19 @@ def web(sandbox, valkey, tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
     processes = ServiceProcesses(sandbox.base_url, valkey.url, env=environment, folder=folder)
     with processes.running("web"):
-        eventually(lambda: _is_up(processes.web_url), within=60)
+        eventually(lambda: _is_up(processes.web_url))
         yield processes
 
 
 def _is_up(url):
     try:
-        return httpx.get(f"{url}/livez", timeout=5, trust_env=False).is_success
+        return httpx.get(f"{url}/livez", timeout=PATIENCE, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
 
 def _operations(web):
-    described = httpx.get(f"{web.web_url}/openapi.json", timeout=30, trust_env=False).json()
+    described = httpx.get(f"{web.web_url}/openapi.json", timeout=PATIENCE, trust_env=False).json()
     schema = schemathesis.openapi.from_dict(described)
     results: list[Any] = list(schema.get_all_operations())
     return [found.ok() for found in results]

@@ -82,7 +82,7 @@ def test_a_way_of_packing_that_was_not_asked_for_is_not_unpacked(encoding):
         ask(answering(b"x", **{"Content-Encoding": encoding}))
 
 
-@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"{}")[:-6], b"\x1f\x8b"])
+@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"{}", mtime=0)[:-6], b"\x1f\x8b"])
 def test_a_packed_answer_that_is_broken_is_tried_again_later(body):
     with pytest.raises(RecordUnavailable):
         ask(answering(body, **{"Content-Encoding": "gzip"}))

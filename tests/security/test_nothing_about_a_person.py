@@ -21,7 +21,7 @@ from service.adapters.redis_doorbell import CATCH_UP_BELL
 from service.adapters.redis_inbox import RedisInbox
 from service.app.subscriptions import secret, token
 from service.ports import RawNotification
-from tests.processes import ServiceProcesses, eventually, free_port
+from tests.processes import PATIENCE, ServiceProcesses, eventually, free_port
 from tests.security.collector import collecting
 
 pytestmark = pytest.mark.slow
@@ -48,9 +48,11 @@ class Story:
 
     def __init__(self, fhir_url, web_url, redis_url):
         self.redis_url = redis_url
-        self.fhir = httpx.Client(headers={"Authorization": f"Bearer {HOSPITAL}"}, trust_env=False)
+        self.fhir = httpx.Client(
+            headers={"Authorization": f"Bearer {HOSPITAL}"}, timeout=PATIENCE, trust_env=False
+        )
         self.fhir_url, self.web_url = fhir_url, web_url
-        self.web = httpx.Client(trust_env=False)
+        self.web = httpx.Client(timeout=PATIENCE, trust_env=False)
 
     def close(self):
         self.fhir.close()
@@ -133,7 +135,7 @@ def _played(processes, story, collector, folder):
         processes.env["THROUGHLINE_METRICS_PORT"] = str(ports[role])
         processes.start(role)
         if role == "web":
-            eventually(lambda: _get(f"{processes.web_url}/livez"), within=60)
+            eventually(lambda: _get(f"{processes.web_url}/livez"))
     urls = {r: f"http://127.0.0.1:{p}" for r, p in ports.items()} | {"web": processes.web_url}
 
     def metrics(role):
@@ -141,20 +143,20 @@ def _played(processes, story, collector, folder):
 
     # The first catch-up builds the index; the pace begins with a second one, unless the first is just ending. After that
     # only the notification can wake anybody.
-    eventually(lambda: 'catch_ups_total{outcome="rebuilt"} 1.0' in metrics("worker"), within=60)
-    eventually(lambda: _catch_up_is_paced_and_quiet(story.redis_url), within=60)
+    eventually(lambda: 'catch_ups_total{outcome="rebuilt"} 1.0' in metrics("worker"))
+    eventually(lambda: _catch_up_is_paced_and_quiet(story.redis_url))
     stay = story.discharge()
     headers = {"traceparent": TRACEPARENT, "tracestate": "x=canary-baggage", "baggage": "who=canary-baggage"}
     assert story.notify(json.dumps(stay), "/Encounter/canary-stay-9b21", "PUT", **headers) == 200
-    eventually(lambda: story.found("Task"), within=60)
+    eventually(lambda: story.found("Task"))
     _what_goes_wrong(story)
     set_clock(folder / "clock", NOW + timedelta(hours=5))
-    eventually(lambda: story.found("Communication"), within=60)
-    eventually(lambda: "throughline_dead_letters 1.0" in metrics("scheduler"), within=60)
-    eventually(lambda: "running_escalations{" in metrics("scheduler"), within=60)
+    eventually(lambda: story.found("Communication"))
+    eventually(lambda: "throughline_dead_letters 1.0" in metrics("scheduler"))
+    eventually(lambda: "running_escalations{" in metrics("scheduler"))
     shown = {role: metrics(role) for role in urls}
     probes = {role: [_get(f"{url}/livez").text, _get(f"{url}/readyz").text] for role, url in urls.items()}
-    eventually(lambda: "FHIR POST transaction" in collector.of(TRACE), within=60)
+    eventually(lambda: "FHIR POST transaction" in collector.of(TRACE))
     processes.stop("scheduler", "worker", "web")
     logs = {role: processes.output(role) for role in urls}
     return {"metrics": shown, "probes": probes, "logs": logs, "collector": collector}
@@ -197,7 +199,7 @@ def _what_goes_wrong(story):
 
 def _get(url):
     try:
-        return httpx.get(url, timeout=10, trust_env=False)
+        return httpx.get(url, timeout=PATIENCE, trust_env=False)
     except httpx.HTTPError:
         return None
 
