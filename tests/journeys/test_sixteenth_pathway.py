@@ -14,7 +14,7 @@ CASES = {path.stem for path in map(Path, FILES) if path.parent.name == "cases"}
 
 def test_a_pathway_added_by_following_the_guide_with_no_code_change_works(tmp_path: Path) -> None:
     mappings = follow(tmp_path / "mappings")
-    assert CASES == {"visited", "nobody-goes"}
+    assert {"visited", "nobody-goes"} == CASES
     cases = cases_of(mappings, [("home-visit", case) for case in sorted(CASES)])
     env = {"THROUGHLINE_MAPPINGS_DIR": str(mappings)}
     with open_world(tmp_path, at=cases.begins_at, absent=frozenset(cast.STAFF), env=env) as world:
