@@ -12,7 +12,7 @@ import pytest
 
 from service.adapters.memory_record import InMemoryRecord
 from service.app.commands.failures import FAILURES
-from service.app.demo.cast import AVA, BEN, CHO, PEOPLE
+from service.app.demo.cast import AVA, EVERYBODY
 from service.app.demo.ending import ENDINGS, check_ending
 from service.app.demo.failing import StoryFailed
 from service.app.demo.folder import MARKER, demo_folder
@@ -30,8 +30,8 @@ class Told:
     """As much of a story as its ending asks about."""
 
     records: dict[str, list[dict[str, Any]]]
-    patients: dict = field(default_factory=lambda: {p.key: f"Patient/{p.key}" for p in PEOPLE})
-    encounters: dict = field(default_factory=lambda: {p.key: f"Encounter/{p.key}" for p in PEOPLE})
+    patients: dict = field(default_factory=lambda: {p.key: f"Patient/{p.key}" for p in EVERYBODY})
+    encounters: dict = field(default_factory=lambda: {p.key: f"Encounter/{p.key}" for p in EVERYBODY})
 
     @property
     def world(self):
@@ -44,15 +44,25 @@ class Told:
 
 
 def the_story_as_told() -> Told:
-    return Told({f"Patient/{person.key}": list(resources_of(person)) for person in PEOPLE})
+    return Told({f"Patient/{person.key}": list(resources_of(person)) for person in EVERYBODY})
 
 
 def resources_of(person):
-    ending, enrolment = ENDINGS[person.key], f"{PATHWAY}/Encounter/{person.key}"
+    for pathway, ending in ENDINGS[person.key].items():
+        yield from resources_about(f"{pathway}/Encounter/{person.key}", ending)
+
+
+def resources_about(enrolment, ending):
     status, stage = ending.enrolment
+    lead = {"author": {"display": ending.answers}}
     yield ours(
-        "CarePlan", systems.ENROLMENT, enrolment, status=status, extension=[{"url": systems.STAGE, "valueCode": stage}]
-    )  # fmt: skip
+        "CarePlan",
+        systems.ENROLMENT,
+        enrolment,
+        status=status,
+        extension=[{"url": systems.STAGE, "valueCode": stage}],
+        **lead,
+    )
     for key, (status, owner) in ending.tasks.items():
         yield ours("Task", systems.FOLLOW_UP, f"{enrolment}/{key}", status=status, owner={"display": owner})
     for key, status in ending.escalations.items():
@@ -70,13 +80,14 @@ def wrong(told):
     return [what for right, what, _ in check_ending(cast("Story", told)) if not right]
 
 
-EVERYTHING = [(p.key, n) for p in PEOPLE for n, _ in enumerate(resources_of(p))]
+EVERYTHING = [(p.key, n) for p in EVERYBODY for n, _ in enumerate(resources_of(p))]
 
 
 def test_the_story_as_told_is_right():
     rows = list(check_ending(cast("Story", the_story_as_told())))
     assert wrong(the_story_as_told()) == []
-    assert len(rows) == len(EVERYTHING) + len(PEOPLE)
+    enrolments = sum(len(ENDINGS[person.key]) for person in EVERYBODY)
+    assert len(rows) == len(EVERYTHING) + enrolments + len(EVERYBODY)
 
 
 @pytest.mark.parametrize(("who", "number"), EVERYTHING)
@@ -90,7 +101,8 @@ def test_whatever_is_missing_is_wrong(who, number):
 def test_whatever_is_there_but_otherwise_is_wrong(who, number):
     told = the_story_as_told()
     resource = told.records[f"Patient/{who}"][number]
-    changes = {"status": "entered-in-error", "owner": {"display": "Nobody"}, "recipient": []}
+    nobody = {"display": "Nobody"}
+    changes = {"status": "entered-in-error", "owner": nobody, "author": nobody, "recipient": []}
     for element, value in changes.items():
         if element in resource and not (element == "status" and resource["resourceType"] == "Communication"):
             before, resource[element] = resource[element], value
@@ -98,13 +110,20 @@ def test_whatever_is_there_but_otherwise_is_wrong(who, number):
             resource[element] = before
 
 
-@pytest.mark.parametrize("who", [AVA, BEN, CHO], ids=lambda person: person.key)
+@pytest.mark.parametrize("who", EVERYBODY, ids=lambda person: person.key)
 @pytest.mark.parametrize("system", [systems.ENROLMENT, systems.FOLLOW_UP, systems.ESCALATION, systems.NOTICE])
 def test_whatever_is_extra_is_wrong(who, system):
     told = the_story_as_told()
     extra = f"{PATHWAY}/Encounter/{who.key}/contact-person/9"
     told.records[f"Patient/{who.key}"].append(ours("Task", system, extra, status="requested"))
     assert len(wrong(told)) == 1
+
+
+def test_another_lead_who_answers_for_the_person_is_wrong():
+    told = the_story_as_told()
+    other = {"url": systems.ACCOUNTABLE_LEAD, "valueReference": {"display": "Somebody Else"}}
+    told.records["Patient/dee"][0]["extension"].append(other)
+    assert wrong(told) == ["Dee Fictley: Mona Vasquez answers for the person"]
 
 
 def test_the_same_resource_twice_is_not_two_things():

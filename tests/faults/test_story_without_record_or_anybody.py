@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 def test_the_story_ends_right_although_the_record_server_is_killed_in_every_scene(tmp_path):
     wrong, hits = tell_under_fire(tmp_path, while_it_works=FHIR)
     assert wrong == []
-    assert hits[FHIR] == 6
+    assert hits[FHIR] == 7
 
 
 def test_the_story_ends_right_although_anybody_may_be_killed_at_any_moment(tmp_path):

@@ -43,7 +43,7 @@ def test_the_record_on_a_real_server_ends_as_each_case_says(
     chosen: Mapping[str, str], tmp_path: Path
 ) -> None:
     mappings = folder_with(tmp_path, *chosen)
-    cases = cases_of(mappings, chosen)
+    cases = cases_of(mappings, chosen.items())
     env = {"THROUGHLINE_MAPPINGS_DIR": str(mappings)}
     with open_world(tmp_path, at=cases.begins_at, absent=frozenset(cast.STAFF), env=env) as world:
         assert play(world, cases) == []

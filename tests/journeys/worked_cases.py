@@ -7,7 +7,7 @@ is read as the service reads it, and held against the case by the same checks as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -68,12 +68,12 @@ class Cases:
         return min(min(told.instants) for told in self.told) - timedelta(minutes=1)
 
 
-def cases_of(mappings: Path, chosen: Mapping[str, str]) -> Cases:
-    """`chosen`: pathway -> name of a case's file. Each must hold in memory before it is played anywhere else."""
+def cases_of(mappings: Path, chosen: Iterable[tuple[str, str]]) -> Cases:
+    """`chosen`: pathway, name of a case's file. Each must hold in memory before it is played anywhere else."""
     library = load_library(mappings, StrictPathCompiler(zone=DENVER), today=date(2026, 3, 6))
     practice = practice_of(library, zone=DENVER, base_url="", accountable=Reference(ACCOUNTABLE))
     told = []
-    for number, (name, stem) in enumerate(chosen.items(), start=1):
+    for number, (name, stem) in enumerate(chosen, start=1):
         pathway = next(p for p in library.pathways.values() if p.id == name)
         [path] = [p for p in case_files(mappings / "pathways" / name) if p.stem == stem]
         case, source = read_case(path, pathway)

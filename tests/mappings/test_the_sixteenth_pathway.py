@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,11 +19,9 @@ from service.fhir.references import identifier_values
 from service.pathways.library import load_library
 from service.pathways.problems import Severity
 from tests.mappings.shipped import MAPPINGS
+from tests.mappings.walk_through import FILES, WALK, follow
 from tests.sandbox import HOUSE_NOW
 
-GUIDE = (MAPPINGS / "README.md").read_text(encoding="utf-8")
-WALK = GUIDE.partition("## Write the sixteenth pathway\n")[2].partition("\n## ")[0]
-FILES = dict(re.findall(r"^`mappings/([^`]+)`:\n\n```\w+\n(.*?)^```$", WALK, flags=re.MULTILINE | re.DOTALL))
 COMMANDS = [
     line.removeprefix("throughline ").split()
     for block in re.findall(r"```console\n(.*?)```", WALK, flags=re.DOTALL)
@@ -32,15 +29,6 @@ COMMANDS = [
 ]
 DENVER = ZoneInfo("America/Denver")
 ROBIN = Reference("Patient/robin")
-
-
-def follow(folder):
-    """A copy of the shipped folder into which somebody has written what the walk-through says, and nothing else."""
-    shutil.copytree(MAPPINGS, folder)
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")

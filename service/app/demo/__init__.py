@@ -1,1 +1,1 @@
-"""The demonstration: a real FHIR server, a real queue, three people, and time that passes quickly."""
+"""The demonstration: a real FHIR server, a real queue, four people, and time that passes quickly."""

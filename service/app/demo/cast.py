@@ -1,4 +1,4 @@
-"""Who takes part in the demonstration: a clinic, its staff by name, and three synthetic people.
+"""Who takes part in the demonstration: a clinic, its staff by name, and four synthetic people.
 
 Everybody here is made up. The hospital's own staff come from the sandbox server's workflow.
 """
@@ -84,12 +84,14 @@ STAFF = (
         family="Grell",
         title="Transition coordinator",
     ),
+    Professional(key="mona", role="community-lead", given="Mona", family="Vasquez", title="Community lead"),
+    Professional(key="kim", role="care-coordinator", given="Kim", family="Adeyemi", title="Care coordinator"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """One of the three synthetic people, and what their story shows."""
+    """One of the synthetic people, and what their story shows."""
 
     key: str
     mrn: str
@@ -114,6 +116,15 @@ CHO = Person(
     story="a follow-up is rejected and finds an owner",
 )
 PEOPLE = (AVA, BEN, CHO)
+"""They are discharged from the ward."""
+DEE = Person(
+    key="dee",
+    mrn="DEMO-1004",
+    given="Dee",
+    family="Fictley",
+    story="a crisis begins several pathways at once",
+)
+EVERYBODY = (*PEOPLE, DEE)
 
 
 def clinic() -> dict[str, Any]:
@@ -184,6 +195,29 @@ def diagnosis(patient: str, encounter: str) -> dict[str, Any]:
         },
         "subject": {"reference": patient},
         "encounter": {"reference": encounter},
+    }
+
+
+def emergency_visit(patient: str, person: Person, began: str, ended: str) -> dict[str, Any]:
+    """A visit to the emergency department that ends at home; ICD-10-CM R45.851, suicidal ideations."""
+    ideation = {
+        "system": "http://hl7.org/fhir/sid/icd-10-cm",
+        "code": "R45.851",
+        "display": "Suicidal ideations",
+    }
+    return {
+        "resourceType": "Encounter",
+        "identifier": [_identifier(f"{person.key}-emergency")],
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "EMER"},
+        "subject": {"reference": patient},
+        "period": {"start": began, "end": ended},
+        "reasonCode": [{"coding": [ideation]}],
+        "hospitalization": {
+            "dischargeDisposition": _code(
+                "http://terminology.hl7.org/CodeSystem/discharge-disposition", "home"
+            )
+        },
     }
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import httpx
 
+from service.app.demo import cast
 from service.app.demo.cast import Person
 from service.app.demo.failing import StoryFailed
-from service.ports import FhirRecord, Resource, Search
+from service.ports import FhirRecord, Resource, Search, Write
 
 MRN_SYSTEM = "urn:oid:1.2.3.4.5.1"
 """Where the sandbox keeps medical record numbers unless told otherwise."""
@@ -62,6 +64,16 @@ class Hospital:
     def discharge(self, encounter: str) -> None:
         """Home, now."""
         self._run("adt.discharge", {"encounter": encounter, "disposition": "home"})
+
+    def emergency_visit_ends(self, patient: str, person: Person, at: datetime) -> str:
+        """At home, after four hours. The sandbox has no workflow for it: its record is written to, as any client may."""
+        visit = cast.emergency_visit(patient, person, (at - timedelta(hours=4)).isoformat(), at.isoformat())
+        write = Write(
+            resource=visit,
+            full_url=f"urn:uuid:{person.key}-emergency",
+            create_if_none=cast.seeded(f"{person.key}-emergency"),
+        )
+        return self.record.create(write).reference
 
     def _encounters(self, patient: str) -> list[str]:
         found = self.record.search(Search(kind="Encounter", params=(("patient", patient), ("_count", "50"))))

@@ -1,4 +1,5 @@
 """Three people are discharged on the same day. One is looked after in time, one falls silent, one is handed on.
+A fourth comes out of a crisis, which begins several pathways at once.
 
 Each scene sets the time, lets people act, waits until the record has settled, and tells what appeared in it.
 """
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.app.demo import cast
-from service.app.demo.cast import AVA, BEN, CHO, PEOPLE, Person
+from service.app.demo.cast import AVA, BEN, CHO, DEE, EVERYBODY, PEOPLE, Person
 from service.app.demo.timeline import Timeline
+from service.app.demo.together import pathways_of
 from service.app.demo.world import World
 from service.ports import Resource, Write
 
@@ -30,6 +32,16 @@ PAPERWORK: Mapping[str, Mapping[str, str]] = {
 }
 """What the staff find and write down for everybody, per follow-up."""
 CONTACT = "contact-person"
+HANDED_OVER = {
+    "current-risk-level": "moderate",
+    "safety-plan-status": "made with her, copy at home",
+    "medication-plan": "unchanged",
+    "contact-preference": "text message, then a call",
+    "safeguarding-indicators": "no",
+    "named-community-lead": "Mona Vasquez",
+    "named-follow-up-owner": "Omar Lindqvist",
+    "barriers-to-attendance": "works nights",
+}
 REACHED = {"contact-attempts": "1", "community-support-needs": "transport"}
 REFUSED = "On leave from tomorrow; cannot make the call in time."
 MINUTE = timedelta(minutes=1)
@@ -54,6 +66,7 @@ class Story:
             self.still_nobody,
             self.somebody_answers,
             self.stable,
+            self.a_crisis,
         ):
             self.meanwhile(scene.__name__)
             scene()
@@ -134,6 +147,30 @@ class Story:
         self._settle("the pathway ends")
         self._tell(AVA)
 
+    def a_crisis(self) -> None:
+        self.timeline.chapter(
+            "A crisis: several pathways begin at once, one lead answers, nothing is asked twice"
+        )
+        self._pass(timedelta(minutes=5), "the emergency department has seen somebody else")
+        patient = self.patients[DEE.key]
+        visit = self.world.hospital.emergency_visit_ends(patient, DEE, self.world.now())
+        self.encounters[DEE.key] = visit
+        self._says(
+            "hospital", f"{DEE.name} goes home from the emergency department", f"in this story, {DEE.story}"
+        )
+        self._settle("the notification arrives")
+        self._tell_together(DEE)
+        self._says(
+            "Throughline", "What several of them need is asked for once: handover, booking, first contact"
+        )
+        self._tell_who_answers(DEE)
+        self._pass(timedelta(minutes=10), "one handover is written, and the community lead accepts")
+        self._does(DEE, "hand-over", "completed", found=HANDED_OVER)
+        self._does(DEE, "accept-responsibility", "completed")
+        self._settle("the lead is handed over")
+        self._tell(DEE)
+        self._tell_who_answers(DEE)
+
     # --- people act
 
     def _seed(self) -> None:
@@ -142,11 +179,13 @@ class Story:
         staff = {who.key: self._put(cast.practitioner(who), who.key) for who in cast.STAFF}
         for who in cast.STAFF:
             self._put(cast.practitioner_role(who, staff, clinic), f"{who.key}-role")
+        for person in EVERYBODY:
+            self.patients[person.key] = self.world.hospital.register(person)
+            team = cast.care_team(self.patients[person.key], person, staff)
+            self._put(team, f"{person.key}-team", once=False)
         for person in PEOPLE:
-            patient = self.world.hospital.register(person)
-            self.patients[person.key] = patient
+            patient = self.patients[person.key]
             self.encounters[person.key] = self.world.hospital.admit(patient)
-            self._put(cast.care_team(patient, person, staff), f"{person.key}-team", once=False)
             diagnosis = cast.diagnosis(patient, self.encounters[person.key])
             record.create(
                 Write(
@@ -220,6 +259,19 @@ class Story:
             "Throughline",
             f"{person.given}: enrolled, with {tasks} Tasks for named owners, as for {AVA.given}",
         )
+
+    def _tell_together(self, person: Person) -> None:
+        """What each of the person's pathways asks for itself."""
+        patient = self.patients[person.key]
+        list(self.world.watch.news(patient))
+        for each in pathways_of(self.world.watch.resources(patient)):
+            asks = f"asks {len(each.asks)} times: {'; '.join(each.asks)}"
+            self._says("Throughline", f"{person.given}: enrolled on “{each.title}”", asks)
+
+    def _tell_who_answers(self, person: Person) -> None:
+        on = pathways_of(self.world.watch.resources(self.patients[person.key]))
+        who = " and ".join(sorted({each.answers for each in on}))
+        self._says("Throughline", f"{person.given}: {who} answers for the person, on all {len(on)} pathways")
 
     def _says(self, who: str, what: str, detail: str = "") -> None:
         self.timeline.says(self.world.now().astimezone(self.world.zone), who, what, detail)
