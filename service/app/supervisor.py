@@ -93,7 +93,7 @@ class Supervisor:
         """End what an earlier run over this folder left behind when it was killed itself."""
         for child in self._children:
             pid = _remembered(self._pid_file(child.name))
-            if pid is not None and _runs(pid, child.command):
+            if pid is not None and runs(pid, child.command):
                 self.told(f"Ending the {child.name} process that an earlier run left behind.")
                 _end(pid, child.command)
 
@@ -173,10 +173,10 @@ def _remembered(path: Path) -> int | None:
         return None
 
 
-def _runs(pid: int, command: Sequence[str]) -> bool:
+def runs(pid: int, command: Sequence[str]) -> bool:
     """Whether that process runs this very command; another program may have been given its number since."""
     shown = subprocess.run(  # noqa: S603
-        ["ps", "-o", "stat=,args=", "-p", str(pid)],  # noqa: S607  (ps stands elsewhere on each system)
+        ["ps", "-ww", "-o", "stat=,args=", "-p", str(pid)],  # noqa: S607  (ps stands elsewhere on each system)
         capture_output=True,
         text=True,
         check=False,
@@ -188,5 +188,5 @@ def _end(pid: int, command: Sequence[str]) -> None:
     for how in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
-        if wait_until(lambda: not _runs(pid, command), within=STOP_WITHIN):
+        if wait_until(lambda: not runs(pid, command), within=STOP_WITHIN):
             return

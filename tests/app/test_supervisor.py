@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.app.supervisor import Supervisor
+from service.app.supervisor import Supervisor, runs
 from tests.processes import PATIENCE, eventually
 
 STAYS = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -66,6 +66,7 @@ def test_a_child_that_always_ends_is_counted_so_that_nobody_waits_for_it(supervi
 
 def test_a_child_that_an_earlier_run_left_behind_is_ended(supervisor, told):
     left = subprocess.Popen(STAYS, start_new_session=True)
+    assert eventually(lambda: runs(left.pid, STAYS))  # for a moment a new process shows no command yet
     supervisor.log_dir.mkdir()
     (supervisor.log_dir / "web.pid").write_text(str(left.pid))
     supervisor.add("web", STAYS)
