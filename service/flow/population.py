@@ -20,6 +20,7 @@ from service.domain.owners import NoAccountablePerson
 from service.domain.pathway import Once, Pathway, Start
 from service.domain.versions import Versions
 from service.domain.vocabulary import PathwayId, Reference
+from service.fhir.belonging import stands_under
 from service.fhir.read import Catalogue, read_person
 from service.fhir.references import identifier_values, mapping
 from service.fhir.searches import (
@@ -177,7 +178,14 @@ class _Count:
     def _there(self, pathway: Pathway, likely: Mapping[str, Reference]) -> set[str]:
         anchors = [Reference(name.partition("/")[2]) for name in likely]
         found = self._record.search_all(anchored_searches(anchors, [pathway.id])) if anchors else []
-        return {value for plans in found for plan in plans for value in identifier_values(plan, ENROLMENT)}
+        return {
+            value
+            for plans in found
+            for plan in plans
+            for value in identifier_values(plan, ENROLMENT)
+            if value not in likely
+            or stands_under(plan, likely[value], self._record.read, self._catalogue.base_url)
+        }
 
     def _with_all_evidence(self, pathway: Pathway, names: Mapping[str, Reference]) -> dict[str, Reference]:
         """Of those without an enrolment, the ones that begin it when everything its starts ask about is known."""
