@@ -41,6 +41,7 @@ def test_the_example_of_the_guide_is_read(tmp_path):
         endpoints=frozenset({"https://hospital.example/messages"}),
         application="ADTApp",
         facility="GHHSFacility",
+        certificates=frozenset({"DNS:engine.hospital.example"}),
         processing=frozenset({"P"}),
         match_on=("https://hospital.example/mrn",),
         authorities={
