@@ -236,9 +236,28 @@ def test_whoever_was_put_right_and_whose_work_still_stands_under_the_wrong_perso
     site.record.put({**stay, "subject": {"reference": "Patient/p-b"}})
 
     covered = site.count()
-    assert (covered.missed, covered.woken) == ((name,), {Reference("Patient/p-b")})
+    assert (covered.missed, covered.woken) == ((name,), {Reference("Patient/p-a"), Reference("Patient/p-b")})
     site.enrols("b")
     assert site.count().enrolled == (name,)
+
+
+def test_whoever_holds_what_is_about_somebody_else_is_looked_at_even_if_it_would_begin_nothing_there(
+    site,
+) -> None:
+    """The reason of the stay stands in a Condition that nobody has carried over yet."""
+    site.stay("a", reasonCode=None)
+    code = {"coding": [{"system": ICD, "code": "F33.2"}]}
+    about = {"subject": {"reference": "Patient/p-a"}, "encounter": {"reference": "Encounter/a"}}
+    site.record.put({"resourceType": "Condition", "id": "c", "code": code, **about})
+    site.enrols("a")
+    site.record.put({"resourceType": "Patient", "id": "p-b"})
+    stay = site.record.read(Reference("Encounter/a"))
+    site.record.put({**stay, "subject": {"reference": "Patient/p-b"}})
+
+    covered = site.count()
+    assert (covered.missed, covered.woken) == ((), {Reference("Patient/p-a")})
+    site.enrols("a")
+    assert site.count().woken == frozenset()
 
 
 @pytest.mark.parametrize(
