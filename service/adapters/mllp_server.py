@@ -55,6 +55,8 @@ class MllpServer:
         self._answer = answer
         self._bounds = bounds
         self._talks: set[asyncio.Task[None]] = set()
+        self._resting: dict[asyncio.StreamWriter, float] = {}
+        """Connections between messages, and since when."""
         self._server: asyncio.Server | None = None
         self._stopping = asyncio.Event()
 
@@ -93,7 +95,7 @@ class MllpServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk = asyncio.current_task()
         assert talk is not None
-        if len(self._talks) >= self._bounds.connections or self._stopping.is_set():
+        if self._stopping.is_set() or not self._has_room():
             log.warning("a connection was refused: %d are open", len(self._talks))
             writer.transport.abort()
             return
@@ -104,12 +106,27 @@ class MllpServer:
             log.info("a connection ended (%s)", type(end).__name__)
         finally:
             self._talks.discard(talk)
+            self._resting.pop(writer, None)
             if self._is_stuck(writer):
                 writer.transport.abort()
             writer.close()
             with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
                 async with asyncio.timeout(2):
                     await writer.wait_closed()
+
+    def _has_room(self) -> bool:
+        """Whoever rests longest makes room: senders behind a firewall that forgets leave dead connections behind, and
+        one that opens many must not keep all others out. Nothing is lost: what was not acknowledged is sent again.
+        """
+        if len(self._talks) < self._bounds.connections:
+            return True
+        if not self._resting:
+            return False
+        log.warning("%d connections are open: the one that rested longest is closed", len(self._talks))
+        longest = min(self._resting, key=lambda writer: self._resting[writer])
+        del self._resting[longest]
+        longest.transport.abort()
+        return True
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = FrameReader(limit=self._bounds.message_bytes)
@@ -119,7 +136,10 @@ class MllpServer:
         while True:
             begun_at = (begun_at or now()) if frames.is_waiting else None
             patience = self._bounds.frame_within.total_seconds()
+            if not frames.is_waiting:
+                self._resting[writer] = now()
             data = await self._read(reader, None if begun_at is None else begun_at + patience - now())
+            self._resting.pop(writer, None)
             if data is None:
                 return
             for frame in frames.feed(data) if data else frames.ends():

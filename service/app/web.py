@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.adapters.tracing import Tracing
+from service.app.bounded_http import BoundedHttp
 from service.app.web_body import Bodies
 from service.app.web_errors import tell_errors_as_fhir
 from service.app.web_headers import SecurityHeaders
@@ -110,8 +111,12 @@ def _bare_app(version: str, lifespan: Lifespan) -> FastAPI:
 
 
 def server_options() -> dict[str, Any]:
-    """What uvicorn must be started with: its access log would write tokens, its headers would name versions."""
-    return {"access_log": False, "server_header": False, "proxy_headers": False}
+    """What uvicorn must be started with: its access log would write tokens, its headers would name versions, and its
+    parsers gather headers without end.
+    """
+    return {
+        "access_log": False, "server_header": False, "proxy_headers": False, "http": BoundedHttp, "ws": "none",
+    }  # fmt: skip
 
 
 def _rings_out(bell: Bell | None, lifespan: Lifespan | None) -> Lifespan:

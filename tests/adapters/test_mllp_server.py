@@ -185,22 +185,6 @@ def test_a_sender_that_does_not_read_its_answers_is_let_go():
     played(story, answer_within=timedelta(milliseconds=200))
 
 
-def test_more_connections_than_allowed_are_refused_and_those_that_are_open_go_on():
-    async def story(server, _):
-        reader, writer = await connected(server)
-        writer.write(framed(b"first"))
-        assert await answer(reader) == ACK + b"first"
-        late, unheard = await connected(server)
-        with contextlib.suppress(ConnectionError):
-            assert await late.read() == b""
-        unheard.close()
-        writer.write(framed(b"second"))
-        assert await answer(reader) == ACK + b"second"
-        writer.close()
-
-    played(story, connections=1)
-
-
 def test_an_answer_that_hangs_up_ends_the_connection():
     async def story(server, _):
         reader, writer = await connected(server)
@@ -226,6 +210,48 @@ def test_stopping_finishes_the_message_in_hand():
         writer.close()
 
     assert played(story).came == [b"in hand"]
+
+
+def test_when_all_connections_are_taken_the_one_that_rested_longest_makes_room():
+    """As dead ones do that a firewall has forgotten, or those of somebody who opens many and says nothing."""
+
+    async def story(server, answers):
+        idle = [await connected(server) for _ in range(3)]
+        for at, (reader, writer) in enumerate(idle):
+            writer.write(framed(b"%d" % at))
+            await answer(reader)
+        reader, writer = await connected(server)
+        writer.write(framed(b"new"))
+        assert await answer(reader) == ACK + b"new"
+        assert await idle[0][0].read() == b""  # closed
+        idle[1][1].write(framed(b"still here"))
+        assert await answer(idle[1][0]) == ACK + b"still here"
+        for _, each in (*idle, (reader, writer)):
+            each.close()
+
+    assert played(story, connections=3).came[-2:] == [b"new", b"still here"]
+
+
+def test_a_message_under_way_is_never_cut_off_to_make_room():
+    async def story(server, answers):
+        answers.held = asyncio.Event()
+        busy = [await connected(server) for _ in range(2)]
+        busy[0][1].write(framed(b"being answered"))
+        await until(lambda: answers.asked == 1)
+        busy[1][1].write(framed(b"being sent")[:5])
+        await asyncio.sleep(0.05)
+        refused, unheard = await connected(server)
+        with contextlib.suppress(ConnectionError):
+            assert await refused.read() == b""
+        unheard.close()
+        answers.held.set()
+        assert await answer(busy[0][0]) == ACK + b"being answered"
+        busy[1][1].write(framed(b"being sent")[5:])
+        assert await answer(busy[1][0]) == ACK + b"being sent"
+        for _, each in busy:
+            each.close()
+
+    played(story, connections=2)
 
 
 # --- TLS
