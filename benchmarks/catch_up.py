@@ -23,8 +23,8 @@ from benchmarks.report import Row, show
 from service.adapters.clocks import set_clock
 from service.adapters.embedded import EmbeddedFhirServer, EmbeddedRedis
 from service.adapters.fhir.client import FhirClient
-from service.adapters.fhir.probe import probe
 from service.adapters.fhir.history import HttpRecordHistory
+from service.adapters.fhir.probe import probe
 from service.adapters.fhir_http import HttpFhirRecord
 from service.app.practice import begins, watched
 from service.app.wiring import Queue, open_queue
