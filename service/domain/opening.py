@@ -65,7 +65,8 @@ def open_again(
     *,
     not_before: datetime,
 ) -> Plan:
-    standing = standings_of(template, [latest], None, latest=False)
+    own = [latest] if view.is_own(latest) else []  # another pathway's attempt climbs the ladder there
+    standing = standings_of(template, own, None, latest=False)
     if not_before > view.now:
         return Plan(standings=standing, wake_at=(not_before,))
     ownership = _next_owner(view, template, roster, latest)

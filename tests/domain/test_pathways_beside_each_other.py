@@ -103,6 +103,19 @@ def test_an_attempt_that_failed_is_made_again_once_and_in_its_time():
     assert life.everything() == {f"{CRISIS}/visit/1": "failed", f"{CRISIS}/visit/2": "requested"}
 
 
+def test_an_attempt_of_another_pathway_climbs_no_ladder_of_ours_while_we_wait_to_try_again():
+    call = task("call", purpose="first-contact", attempts=2, attempt_every=hours(24))
+    at_home = pathway(stage("received", call), ALL_HOME, id=PathwayId("home"), precedence=10)
+    life = beside(at_home, crisis()).passes(hours=2).set("visit", "accepted", of=CRISIS)
+    life.passes(hours=18).set("visit", "failed", of=CRISIS)
+
+    life.passes(hours=10)
+    assert {e.identifier for e in life.record.escalations} == {f"{CRISIS}/visit/1/unreachable"}
+    assert f"{HOME}/call/1" not in life.everything()
+    life.passes(hours=14)
+    assert life.everything() == {f"{CRISIS}/visit/1": "failed", f"{HOME}/call/1": "requested"}
+
+
 def test_what_failed_on_a_pathway_that_is_over_is_asked_for_by_the_other():
     life = beside(home(), crisis()).passes(hours=2).set("visit", "failed", of=CRISIS)
     assert f"{HOME}/call/1" not in life.everything(), "whoever asked sees to what follows"
