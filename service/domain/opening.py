@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from service.domain.asked import chosen, owner_of
+from service.domain.asked import chosen, owner_of, refusers
 from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Roster
 from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import OpenFollowUp
-from service.domain.owners import Ownership, known_holder, resolve_owner
+from service.domain.owners import Ownership, resolve_owner
 from service.domain.pathway import Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks
 from service.domain.standing import cut_off, refused, standings_of, timeliness, withdrawn
 from service.domain.view import View
-from service.domain.vocabulary import FollowUpStatus, Reference, RoleId, VarianceKind
+from service.domain.vocabulary import FollowUpStatus, RoleId, VarianceKind
 
 
 def open_first(
@@ -107,7 +107,7 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
     """After a failed attempt the same role goes on; after a refusal somebody else: same role, ladder, then lead."""
     if not refused(latest):
         return owner_of(view, template, roster)
-    not_again = _refusers(view, latest, roster)
+    not_again = refusers(view, latest, roster)
     first = owner_of(view, template, roster, not_again=not_again)
     if not first.is_stand_in:
         return first
@@ -119,12 +119,6 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
         if not ownership.is_stand_in:
             return ownership
     return first
-
-
-def _refusers(view: View, latest: FollowUp, roster: Roster) -> list[Reference]:
-    owners = [f.owner for f in view.attempts_with(latest) if refused(f) and f.owner is not None]
-    # One person may stand on the roster twice: under a PractitionerRole and as the Practitioner.
-    return [*owners, *(known_holder(owner, roster).practitioner for owner in owners)]
 
 
 def _open(
