@@ -11,7 +11,7 @@ from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Roster
 from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import OpenFollowUp
-from service.domain.owners import Ownership, resolve_owner
+from service.domain.owners import Ownership, as_holder, resolve_owner
 from service.domain.pathway import Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks
@@ -36,8 +36,21 @@ def open_first(
         opens_at = view.due(_clock(view, stage, template, placement), template.opens_after)
         if opens_at > view.now:
             return Plan(wake_at=(opens_at,))
-    ownership = owner_of(view, template, roster)
-    return _open(view, stage, template, placement, ownership, because=_reason(view, template))
+    because = _reason(view, template)
+    former = _former_owner(view, template, roster)
+    if former is not None:
+        because = f"{because} ({former.holder.display} had accepted it on another pathway, which has ended)"
+    ownership = former or owner_of(view, template, roster)
+    return _open(view, stage, template, placement, ownership, because=because)
+
+
+def _former_owner(view: View, template: FollowUpTask, roster: Roster) -> Ownership | None:
+    """Whoever had accepted this already where it was asked before, as long as they hold the role that is asked here."""
+    owner = view.former_owners.get(template.id)
+    is_first = not any(view.is_own(f) for f in view.occurrences(template.id))
+    if owner is None or not is_first or template.asks_sender:
+        return None
+    return as_holder(owner, template.owner, roster)
 
 
 def already_done(view: View, template: FollowUpTask) -> list[Variance]:
