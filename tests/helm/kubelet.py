@@ -208,6 +208,13 @@ def _on_this_machine(command: Sequence[str]) -> list[str]:
     return [sys.executable if program == "python" else (shutil.which(program) or program), *rest]
 
 
+def fetched(url: str) -> str:
+    """What one address of a pod answers, as text."""
+    opener: Any = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=PATIENCE) as answer:
+        return str(answer.read().decode())
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as asking:
         return asking.connect_ex(("127.0.0.1", port)) == 0

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 
@@ -77,7 +78,7 @@ def answer(line):
 def waiting(pod, url):
     with connect(url) as client:
         keys = Keys(prefix=environment(pod.pod)["THROUGHLINE_KEY_PREFIX"])
-        return RedisInbox(client, keys, consumer="test", left_behind_after=None).size()
+        return RedisInbox(client, keys, consumer="test", left_behind_after=timedelta(seconds=30)).size()
 
 
 def test_a_message_is_acknowledged_when_it_is_stored_and_the_one_in_hand_is_finished_when_the_pod_ends(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.request
 from signal import SIGTERM
 
 import httpx
@@ -14,16 +13,12 @@ import redis
 from service.adapters.embedded import EmbeddedRedis
 from service.adapters.redis_connection import connect
 from tests.helm.chart import COMPONENTS
+from tests.helm.kubelet import fetched
 from tests.processes import PATIENCE, eventually
 from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 NOWHERE = "http://127.0.0.1:9"
-
-
-def fetched(url):
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
-        return answer.read().decode()
 
 
 def test_web_worker_and_scheduler_start_from_the_chart_serve_and_end_in_order(installation):
