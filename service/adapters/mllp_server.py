@@ -161,14 +161,3 @@ class MllpServer:
     def _is_stuck(writer: asyncio.StreamWriter) -> bool:
         """Whether somebody does not read what they were sent; waiting for them would keep the connection for ever."""
         return writer.transport.get_write_buffer_size() > 0
-
-
-def tls_context(certificate: str, key: str, client_ca: str | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer; with `client_ca` only clients whose certificate it signed. OSError or ssl.SSLError for bad files."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    if client_ca is not None:
-        context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -13,7 +13,6 @@ from cryptography import x509
 from service.adapters.fhir.token_answer import could_be_granted
 from service.adapters.fhir.token_request import TokenRequest
 from service.adapters.fhir.tokens import NoToken, Token
-from service.app.chart_values import in_the_chart
 from service.app.findings import Finding, Outcome
 from service.app.record_access import access_problems
 from service.app.settings import Settings, variable
@@ -78,7 +77,7 @@ def refusal_remedy(settings: Settings, status: int) -> str | None:
     name = variable("fhir_auth_token")
     return (
         f"Put a valid bearer token into {name}, or into a file named by {name}_FILE; docs/connecting.md shows the other"
-        f" ways. {in_the_chart('fhir_auth_token')}"
+        " ways."
     )
 
 

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from service.adapters.mllp_frames import Fault, framed
-from service.adapters.mllp_server import Bounds, MllpServer, Reply, tls_context
+from service.adapters.mllp_server import Bounds, MllpServer, Reply
+from service.adapters.mllp_tls import ServerTls
 from tests.processes import PATIENCE
 
 ACK = b"MSH|^~\\&|||||||ACK|1|P|2.5.1\rMSA|AA|"
@@ -292,8 +293,9 @@ def client_tls(folder: Path, *, shows_certificate: bool) -> ssl.SSLContext:
 
 
 def server_tls(folder: Path, *, asks: bool) -> ssl.SSLContext:
-    ca = str(folder / "ca.pem") if asks else None
-    return tls_context(str(folder / "server.pem"), str(folder / "server.key"), ca)
+    return ServerTls(
+        folder / "server.pem", folder / "server.key", folder / "ca.pem" if asks else None
+    ).context
 
 
 def test_over_tls_the_server_shows_who_it_is(certificates):

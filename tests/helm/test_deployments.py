@@ -157,7 +157,7 @@ def job_name(values):
 
 def test_the_fhir_server_is_asked_again_when_what_is_asked_for_changes_and_only_then():
     first = job_name(with_five())
-    assert first == job_name(with_five(logLevel="DEBUG", mappings=OTHER))
+    assert first == job_name(with_five(lookbackDays=30, worker={"concurrency": 8}, web={"replicas": 3}))
     changed = [
         job_name(with_five(**values))
         for values in (

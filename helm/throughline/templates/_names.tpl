@@ -49,13 +49,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- .Values.serviceAccount.name | default (ternary (include "throughline.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
-{{/* Host and port of publicUrl and of the FHIR server. */}}
+{{/* Host of publicUrl, and port of an address; of none, that of https. */}}
 {{- define "throughline.publicHost" -}}
 {{- (urlParse .Values.publicUrl).host | splitList ":" | first -}}
 {{- end -}}
 
-{{- define "throughline.fhirPort" -}}
-{{- $url := urlParse .Values.fhir.baseUrl -}}
+{{- define "throughline.portOf" -}}
+{{- $url := urlParse (. | default "https://") -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
 {{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}

@@ -63,7 +63,7 @@ def apply(fhir: Fhir = None, wait: Wait = 10.0, json: Json = False) -> None:
     """
     from service.app.our_subscriptions import applied, not_offered, open_subscriptions
 
-    with failures_in_words(), open_subscriptions(settings_from(fhir_base_url=fhir)) as opened:
+    with failures_in_words(in_a_pod=True), open_subscriptions(settings_from(fhir_base_url=fhir)) as opened:
         notes = list(not_offered(opened))
         steps = applied(opened, wait=timedelta(seconds=wait))
     if json:
