@@ -87,22 +87,21 @@ def test_each_ladder_is_climbed_to_its_last_rung(name, ladder):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_silence_is_never_told_to_whoever_is_silent_first(name):
+def test_silence_is_never_told_to_whoever_is_silent(name):
     """To fix: a ladder of its own, which begins with whoever stands above the owner."""
     ladders = pathway(name)["escalations"]
     told_themselves = [
         task["id"]
         for stage in pathway(name)["stages"]
         for task in stage.get("tasks", [])
-        if (ladder := task.get("escalation")) and _first_told(ladders[ladder]) in _owners(task)
+        if (ladder := task.get("escalation")) and not _told(ladders[ladder]).isdisjoint(_owners(task))
     ]
 
     assert told_themselves == []
 
 
-def _first_told(ladder):
-    first = ladder["rungs"][0]
-    return first.get("notify") or first["reassign-to"]
+def _told(ladder):
+    return {rung.get("notify") or rung["reassign-to"] for rung in ladder["rungs"]}
 
 
 def _owners(task):
