@@ -28,11 +28,8 @@ def open_first(
     roster: Roster,
 ) -> Plan:
     """The first Task of a time of asking, once it is asked for."""
-    done_at = view.done_at(template)
-    if done_at is not None:
-        reason = f"{template.title}: the record shows it was done already"
-        done = Variance(kind=VarianceKind.ALREADY_DONE, subject=template.id, at=done_at, reason=reason)
-        return Plan(variances=(done,))
+    if view.done_at(template) is not None:
+        return Plan(variances=tuple(already_done(view, template)))
     if template.opens_when and not view.is_met(template.opens_when):
         return Plan()
     if template.opens_after is not None:
@@ -41,6 +38,21 @@ def open_first(
             return Plan(wake_at=(opens_at,))
     ownership = owner_of(view, template, roster)
     return _open(view, stage, template, placement, ownership, because=_reason(view, template))
+
+
+def already_done(view: View, template: FollowUpTask) -> list[Variance]:
+    """One for each time that nobody had to be asked; of what comes again, by the number that its Task would have had."""
+    found, last = [], 0
+    for asked in view.rounds(template):
+        if asked.done_at is not None and not asked.occurrences:
+            number = f"/{last + asked.unasked + 1}" if template.comes_again else ""
+            reason = f"{template.title}: the record shows it was done already"
+            subject = f"{template.id}{number}"
+            found.append(
+                Variance(kind=VarianceKind.ALREADY_DONE, subject=subject, at=asked.done_at, reason=reason)
+            )
+        last = max((last, *(f.occurrence for f in asked.occurrences if view.is_own(f))))
+    return found
 
 
 def open_again(
@@ -125,7 +137,7 @@ def _open(
     after: FollowUp | None = None,
 ) -> Plan:
     opened_at = view.now
-    occurrence = view.next_occurrence(template.id)
+    occurrence = view.next_occurrence(template.id) + (0 if after else view.current(template).unasked)
     complete_by = complete_by_of(view, stage, template, placement, opened_at=opened_at, after=after)
     accept_by = view.due(opened_at, template.accept_within)
     if opened_at < complete_by < accept_by:

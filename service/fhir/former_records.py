@@ -26,10 +26,11 @@ def former_records(person: Reference, resources: Iterable[Resource], base: str) 
     """The records that were merged into the person's, as far as these resources tell."""
     found: set[Reference] = set()
     for each in resources:
-        if each.get("resourceType") == "Patient":
+        kind = each.get("resourceType")
+        if kind == "Patient":
             found.update(replaces(each, base))
-        elif is_ours(each):
-            found.update(_moved_from(each))
+        elif kind in MOVED_KINDS and (marks := list(_moved_from(each))) and is_ours(each):
+            found.update(marks)
     return frozenset(found - {person})
 
 
@@ -52,6 +53,8 @@ def standing_under(
 ) -> list[tuple[Resource, Reference]]:
     """What of ours stands under one of these records: the resource as read, and which record."""
     wanted = set(records)
+    if not wanted:
+        return []
     found: dict[Reference, tuple[Resource, Reference]] = {}
     for each in resources:
         own = reference_to(each)

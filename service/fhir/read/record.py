@@ -41,7 +41,8 @@ def read_person(
     """
     notes = Notes()
     unique = _newest(resources, catalogue)
-    patient = next((each for each in unique if reference_to(each) == person), {})
+    patients = (each for each in unique if each.get("resourceType") == "Patient")
+    patient = next((each for each in patients if reference_to(each) == person), {})
     people = directory(
         unique,
         matchers=catalogue.roles,
@@ -50,6 +51,7 @@ def read_person(
         base=catalogue.base_url,
         notes=notes,
         meanings=catalogue.meanings,
+        acquaintances=catalogue.acquaintances,
     )
     return _Reader(unique, person, patient, catalogue, people, now, notes).record(gone)
 
