@@ -153,7 +153,7 @@ def test_hl7v2_comes_in_from_the_interface_engine_only_and_its_process_never_rea
     assert reached(manifests, "mllp") == {443}  # git, where its senders.yaml comes from
     files = {
         "mllp": {"enabled": True, "tls": {"existingSecret": "mllp"}},
-        "networkPolicy": {"ingress": {"mllp": [{}]}},
+        "networkPolicy": {"ingress": {"mllp": [{"podSelector": {}}]}},
     }
     assert reached(rendered(with_five(**files)), "mllp") == set()
     traced = rendered(with_five(**files, traces={"endpoint": "http://collector:4318/v1/traces"}))
