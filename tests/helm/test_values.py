@@ -59,6 +59,8 @@ def test_the_schema_and_the_values_know_the_same_keys():
     [
         ({}, "fhir.baseUrl is missing: set it to the base address of your FHIR server, e.g. --set fhir.baseUrl=https://fhir.example.org/r4"),
         ({}, "existingSecret is missing: make a Secret with the keys secret-key, redis-url and fhir-token, and name it, e.g. --set existingSecret=throughline"),
+        ({"existingSecret": "", "fhir": {"auth": {"method": "clientSecret", "clientId": "us"}}}, "existingSecret is missing: make a Secret with the keys secret-key, redis-url and fhir-client-secret, and name it, e.g. --set existingSecret=throughline"),
+        ({"existingSecret": "", "fhir": {"auth": {"method": "none"}}}, "existingSecret is missing: make a Secret with the keys secret-key and redis-url, and name it, e.g. --set existingSecret=throughline"),
         ({"existingSecret": "", "redis": {"existingSecret": "redis"}}, "secretKey.existingSecret is missing: name the Secret that holds the installation key under secret-key, or set existingSecret"),
         ({"existingSecret": "", "redis": {"existingSecret": "redis"}}, "fhir.auth.existingSecret is missing: name the Secret that holds the token under fhir-token, or set existingSecret; a server that asks for none: fhir.auth.method=none"),
         ({"existingSecret": "", "redis": {"existingSecret": "redis"}, "fhir": {"auth": {"method": "privateKey", "clientId": "us"}}}, "fhir.auth.existingSecret is missing: name the Secret that holds the private key under fhir-private-key, or set existingSecret; a server that asks for none: fhir.auth.method=none"),
@@ -163,7 +165,7 @@ def test_no_page_recommends_an_upgrade_that_leaves_new_values_out():
 
 def test_everything_wrong_is_said_at_once():
     why = refusal({"replicaCount": 3, "timezone": "in Denver"})
-    assert why.count("\n  - ") == 4
+    assert why.count("\n  - ") == 5
 
 
 def test_five_values_are_enough():

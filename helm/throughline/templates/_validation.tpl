@@ -51,7 +51,9 @@ What the schema cannot say: which values belong together. All problems at once, 
 - "fhir.baseUrl is missing: set it to the base address of your FHIR server, e.g. --set fhir.baseUrl=https://fhir.example.org/r4"
 {{- end }}
 {{- if not (or $v.existingSecret $v.redis.existingSecret) }}
-- "existingSecret is missing: make a Secret with the keys secret-key, redis-url and fhir-token, and name it, e.g. --set existingSecret=throughline"
+{{- $proof := get (dict "token" $v.fhir.auth.tokenKey "privateKey" $v.fhir.auth.privateKeyKey "clientSecret" $v.fhir.auth.clientSecretKey) $v.fhir.auth.method }}
+{{- $keys := list $v.secretKey.key $v.redis.urlKey $proof | compact }}
+- "existingSecret is missing: make a Secret with the keys {{ initial $keys | join ", " }} and {{ last $keys }}, and name it, e.g. --set existingSecret=throughline"
 {{- else if not (or $v.existingSecret $v.secretKey.existingSecret) }}
 - "secretKey.existingSecret is missing: name the Secret that holds the installation key under {{ $v.secretKey.key }}, or set existingSecret"
 {{- end }}
