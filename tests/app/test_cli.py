@@ -26,7 +26,7 @@ BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
     "up", "web", "mllp", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "senders", "replay",
     "pathways list", "pathways check", "pathways describe", "pathways export", "pathways publish", "pathways simulate",
-    "subscriptions plan", "subscriptions apply", "subscriptions status", "subscriptions topics",
+    "subscriptions plan", "subscriptions apply", "subscriptions stop", "subscriptions status", "subscriptions topics",
     "dead-letters list", "dead-letters retry", "keys new", "keys show",
 )  # fmt: skip
 
