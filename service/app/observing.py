@@ -26,6 +26,7 @@ from service.adapters.fhir.watching import Exchange, Watcher
 from service.adapters.redis_inbox import Taken
 from service.adapters.redis_tallies import RedisTallies
 from service.adapters.tracing import NAME, TRACEPARENT, Tracing, failed
+from service.app.certificates import CertificateMetrics, record_certificates
 from service.app.metrics import FhirMetrics, TokenMetrics, WorkMetrics, about_this_build, names_of
 from service.app.record_access import RecordAccess, record_access
 from service.app.settings import Settings, inherited
@@ -146,6 +147,7 @@ def open_observation(settings: Settings, *, role: str) -> Iterator[Observation]:
     """SettingsProblem when the FHIR server cannot be spoken to with these settings."""
     registry, pace = CollectorRegistry(), Pace()
     about_this_build(registry, version=version("throughline"), role=role)
+    CertificateMetrics(registry, record_certificates(settings))
 
     def paced() -> tuple[int, int, int]:
         now = pace.numbers()

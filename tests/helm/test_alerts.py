@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from service.app.certificates import CertificateMetrics
 from service.app.metrics import FhirMetrics, StateMetrics, TokenMetrics, WorkMetrics
 from service.app.mllp_process import MllpMetrics
 from service.app.web_metrics import NotificationMetrics
@@ -53,6 +54,7 @@ def metrics() -> dict[str, set[str]]:
     FhirMetrics(registry, lambda: (0, 0, 0))
     TokenMetrics(registry)
     MllpMetrics(registry)
+    CertificateMetrics(registry, {})
     endings = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
     named: Any = registry._collector_to_names
     labels = {name: set(getattr(c, "_labelnames", ())) for c, names in named.items() for name in names}
@@ -75,6 +77,7 @@ ALARMING = {
     "throughline_canary_lost",
     "throughline_fhir_token_requests_total",
     "throughline_hl7v2_messages_total",
+    "throughline_certificate_expiry_timestamp_seconds",
 }
 ON_THE_DASHBOARD = ALARMING | {
     "throughline_notification_lag_seconds_bucket",
