@@ -40,6 +40,8 @@ def test_the_notes_name_the_key_to_be_registered_and_the_door_for_hl7v2():
     messages = notes(values_of("messages"))
     assert "HL7 v2 comes in at tl-throughline-mllp.care, port 6661, over TLS" in messages
     assert "in clear" not in messages
+    assert "names no sender" not in messages
+    assert "names no sender" in notes({**values_of("messages"), "mappings": {"from": "image"}})
     assert "jwks" not in messages
 
 
