@@ -136,7 +136,7 @@ def test_the_token_server_is_reached_by_those_who_ask_it_and_only_where_the_valu
 
 def test_the_collector_is_reached_by_those_who_make_spans_and_by_nobody_else():
     manifests = rendered(values_of("smart"))
-    for component in ("web", "worker"):
+    for component in ("web", "worker", "doctor"):
         [rule] = [r for r in egress_of(manifests, component) if ports([r]) == {4318}]
         assert rule["to"] == [
             {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "tracing"}}}

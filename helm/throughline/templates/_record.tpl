@@ -13,9 +13,9 @@ are files, so that a renewed one is read again without a restart.
 {{- if has .component (list "worker" "scheduler" "mllp") }}yes{{ end -}}
 {{- end -}}
 
-{{/* Not empty for whoever makes spans. */}}
+{{/* Not empty for whoever makes spans, and for whoever tries whether they arrive. */}}
 {{- define "throughline.traces" -}}
-{{- if has .component (list "web" "worker" "mllp") }}yes{{ end -}}
+{{- if has .component (list "web" "worker" "mllp" "doctor") }}yes{{ end -}}
 {{- end -}}
 
 {{/* Not empty when tokens are asked for. */}}
