@@ -75,16 +75,16 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- define "throughline.secretSources" -}}
 {{- $v := .root.Values -}}
 - secret:
-    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.redis.existingSecret) }}
-    items: [{key: {{ $v.redis.urlKey }}, path: redis-url}]
+    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.redis.existingSecret) | quote }}
+    items: [{key: {{ $v.redis.urlKey | quote }}, path: redis-url}]
 {{- if include "throughline.speaksToRecord" . }}
 {{- include "throughline.recordSecretSources" . }}
 - secret:
-    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.secretKey.existingSecret) }}
+    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.secretKey.existingSecret) | quote }}
     items:
-      - {key: {{ $v.secretKey.key }}, path: secret-key}
+      - {key: {{ $v.secretKey.key | quote }}, path: secret-key}
       {{- with $v.secretKey.previousKey }}
-      - {key: {{ . }}, path: secret-key-previous}
+      - {key: {{ . | quote }}, path: secret-key-previous}
       {{- end }}
 {{- end }}
 {{- end -}}
