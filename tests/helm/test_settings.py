@@ -112,7 +112,7 @@ def test_a_folder_from_elsewhere_is_where_the_setting_says(setting):
     name = variable(setting)
     assert name not in told({})
     assert told({what: {"from": "files", "files": {"a.yaml": ""}}})[name] == f"/etc/throughline/{what}"
-    git = {"repository": "r", "revision": "v1", "image": "i", "path": "care"}
+    git = {"repository": "https://git.example.org/r", "revision": "v1", "image": "i", "path": "care"}
     assert told({what: {"from": "git", "git": git}})[name] == f"/etc/throughline/{what}/current/care"
     oci = {"reference": "r@sha256:1", "path": "care"}
     assert told({what: {"from": "oci", "oci": oci}})[name] == f"/etc/throughline/{what}/care"

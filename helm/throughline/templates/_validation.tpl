@@ -2,7 +2,7 @@
 What the schema cannot say: which values belong together. All problems at once, each naming the value and the remedy.
 */}}
 {{- define "throughline.validate" -}}
-{{- $problems := concat (include "throughline.elsewhere" . | fromYamlArray) (include "throughline.missing" . | fromYamlArray) (include "throughline.shapes" . | fromYamlArray) (include "throughline.together" . | fromYamlArray) (include "throughline.access" . | fromYamlArray) (include "throughline.hl7v2" . | fromYamlArray) (include "throughline.hardened" . | fromYamlArray) -}}
+{{- $problems := concat (include "throughline.elsewhere" . | fromYamlArray) (include "throughline.missing" . | fromYamlArray) (include "throughline.shapes" . | fromYamlArray) (include "throughline.together" . | fromYamlArray) (include "throughline.access" . | fromYamlArray) (include "throughline.hl7v2" . | fromYamlArray) (include "throughline.hardened" . | fromYamlArray) (include "throughline.moving" . | fromYamlArray) -}}
 {{- if $problems -}}
 {{- fail (printf "\n\nThe values need mending:\n  - %s\n" (join "\n  - " $problems)) -}}
 {{- end -}}
@@ -149,6 +149,9 @@ ingress.tlsSecret: {{ $v.ingress.tlsSecret | quote }}
 {{- end }}
 {{- end }}
 {{- if and (or $v.ingress.enabled $v.gateway.enabled) $v.publicUrl }}
+{{- if and (regexMatch "^([0-9.]+|\\[.*)$" (include "throughline.publicHost" .)) (not (or $v.ingress.host $v.gateway.hostnames)) }}
+- "publicUrl has a number for a host, and an Ingress or a route needs a name: set it to an address with a name, or ingress.host or gateway.hostnames"
+{{- end }}
 {{- with (urlParse $v.publicUrl).path | trimSuffix "/" }}
 - "publicUrl ends in {{ . }}, but the Ingress and the route serve at the root of a host: set it to an address without a path"
 {{- end }}
@@ -191,6 +194,26 @@ ingress.tlsSecret: {{ $v.ingress.tlsSecret | quote }}
 {{- end }}
 {{- if and (eq $auth.method "certificate") (not $auth.clientId) (or $auth.tokenUrl $auth.scope) }}
 - "fhir.auth.clientId is missing although a token is to be asked for (fhir.auth.tokenUrl, fhir.auth.scope): set it to the client id that came with the registration"
+{{- end }}
+{{- end -}}
+
+{{/* What moves by itself: pods would run, and read, different things, and a rollback would not know what it goes back to. */}}
+{{- define "throughline.moving" -}}
+{{- $v := .Values -}}
+{{- if eq $v.image.tag "latest" }}
+- "image.tag is latest, which moves: name a version, or set image.digest"
+{{- end }}
+{{- range $what := list "mappings" "subscriptions" }}
+{{- $d := index $v $what }}
+{{- if and (eq $d.from "git") (has $d.git.revision (list "main" "master" "develop" "trunk" "HEAD")) }}
+- "{{ $what }}.git.revision is {{ $d.git.revision }}, a branch, which moves: set it to a tag or commit, and to another one for each change"
+{{- end }}
+{{- if and (eq $d.from "git") $d.git.repository (not (regexMatch "^https?://" $d.git.repository)) }}
+- {{ printf "%s.git.repository cannot be %q: set it to the https address of the repository, and existingSecret to a Secret with username and password if it asks for them" $what $d.git.repository | quote }}
+{{- end }}
+{{- if and (eq $d.from "oci") (hasSuffix ":latest" $d.oci.reference) }}
+- "{{ $what }}.oci.reference ends in latest, which moves: name a version, or better a digest"
+{{- end }}
 {{- end }}
 {{- end -}}
 
