@@ -149,7 +149,9 @@ def test_hl7v2_comes_in_from_the_interface_engine_only_and_its_process_never_rea
     manifests = rendered(values_of("messages"))
     policy = one(manifests, "NetworkPolicy", "-mllp")["spec"]
     [sent] = [rule for rule in policy["ingress"] if ports([rule]) == {"mllp"}]
-    assert sent["from"] == [{"ipBlock": {"cidr": "192.0.2.7/32"}}]
+    engine, test = sent["from"]
+    assert engine == {"ipBlock": {"cidr": "192.0.2.7/32"}}
+    assert test["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "doctor"
     assert reached(manifests, "mllp") == {443}  # git, where its senders.yaml comes from
     files = {
         "mllp": {"enabled": True, "tls": {"existingSecret": "mllp"}},
