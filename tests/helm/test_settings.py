@@ -33,7 +33,9 @@ TRIED: dict[str, Any] = {
     "worker_concurrency": 5,
     "max_body_bytes": 6_000_000,
     "max_depth": 65,
+    "host": "::",
     "port": 8081,
+    "mllp_host": "::",
     "mllp_port": 6661,
     "metrics_port": 9091,
     "traces_endpoint": "http://other:4318/v1/traces",
@@ -67,6 +69,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "fhir_auth_private_key_next": {"fhir": {"auth": {**SMART, **KEYS}}},
     "fhir_auth_private_key_previous": {"fhir": {"auth": {**SMART, **KEYS}}},
     "secret_key_previous": {"secretKey": {"previousKey": "before"}},
+    "mllp_host": TAKES_HL7V2,
     "mllp_port": TAKES_HL7V2,
 }
 """Other values without which a setting means nothing."""
