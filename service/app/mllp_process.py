@@ -21,6 +21,7 @@ from service.adapters.mllp_frames import Fault
 from service.adapters.mllp_server import Bounds, MllpServer, Reply
 from service.adapters.mllp_tls import ServerTls
 from service.adapters.tracing import Tracing
+from service.app.certificates import CertificateMetrics, mllp_certificates
 from service.app.heartbeat import Heartbeat
 from service.app.listening import check_address
 from service.app.metrics import about_this_build
@@ -139,6 +140,7 @@ def tls_of(settings: Settings) -> ServerTls | None:
 async def _listen(settings: Settings, senders: Sequence[Sender], tls: ServerTls | None) -> None:
     registry, heartbeat = CollectorRegistry(), Heartbeat(settings.heartbeat_file)
     about_this_build(registry, version=version("throughline"), role="mllp")
+    CertificateMetrics(registry, mllp_certificates(settings))
     metrics = MllpMetrics(registry)
     limit = min(settings.max_body_bytes, LONGEST)
     stopped = asyncio.Event()
