@@ -217,7 +217,7 @@ class InMemoryRecord:
         return f"{write.resource['resourceType']}/{logical_id}"
 
 
-_NESTED = frozenset({dict, list})
+_NESTED: frozenset[type] = frozenset({dict, list})
 
 
 def _copied(resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,9 @@ CHART_VALUES: Mapping[str, str] = {
     "worker_concurrency": "worker.concurrency",
     "max_body_bytes": "maxBodyBytes",
     "max_depth": "maxDepth",
+    "host": "listenAddress",
     "port": "web.port",
+    "mllp_host": "listenAddress",
     "mllp_port": "mllp.port",
     "mllp_tls_certificate": "mllp.tls.existingSecret",
     "mllp_tls_key": "mllp.tls.keyKey",
@@ -59,8 +61,6 @@ CHART_VALUES: Mapping[str, str] = {
 """Setting -> value of the chart; a secret by the key under which it stands in the Secret that the value names."""
 
 SET_BY_THE_CHART: Mapping[str, str] = {
-    "host": "a container listens at every address of its pod",
-    "mllp_host": "a container listens at every address of its pod",
     "heartbeat_file": "the probes know where it is",
     "clock_file": "for demonstrations only",
 }

@@ -18,6 +18,7 @@ from service.adapters.redis_connection import connect
 from service.app.chart_values import in_the_chart
 from service.app.doctor_access import access_settings, token_trial
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
+from service.app.doctor_traces import traces
 from service.app.doctor_versions import versions
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
@@ -47,6 +48,8 @@ class Examined:
     parked: Callable[[], int]
     """How much work waits for a person."""
     now: Callable[[], datetime]
+    traces: Callable[[], bool | None] = lambda: None
+    """Whether the collector takes our traces; None where none are wanted."""
     token: TokenRequest | None = None
     """How the workers get their access token, where they need one."""
 
@@ -72,6 +75,7 @@ def _examine(about: Examined) -> Iterator[Finding]:
     library = about.library()
     yield from _mappings(library)
     yield from about.senders()
+    yield from traces(about.traces)
     yield from access_settings(about.settings, about.now())
     if about.client is None:
         return

@@ -8,11 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from service.adapters.fhir.token_answer import could_be_granted
 from service.adapters.fhir.token_request import TokenRequest
 from service.adapters.fhir.tokens import NoToken, Token
+from service.app.certificates import NoCertificate, first_end
 from service.app.findings import Finding, Outcome
 from service.app.record_access import access_problems
 from service.app.settings import Settings, variable
@@ -102,22 +101,20 @@ def _is_here(host: str) -> bool:
 
 def _validity(path: Path | None, now: datetime) -> Iterator[Finding]:
     """The first certificate of a file that has ended, or ends soon; one that cannot be read is told elsewhere."""
-    try:
-        found = x509.load_pem_x509_certificates(path.read_bytes()) if path else []
-    except (OSError, ValueError):
+    if path is None:
         return
-    for certificate in found:
-        left = certificate.not_valid_after_utc - now
-        if left < SOON and path is not None:
-            ended = left < timedelta(0)
-            when = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-            yield Finding(
-                about=ABOUT,
-                outcome=Outcome.BAD if ended else Outcome.CARE,
-                sentence=f"A certificate in {path.name} {'ended' if ended else 'ends'} on {when}.",
-                remedy="Renew it; a new file in its place is read without a restart.",
-            )
-            return
+    try:
+        end = first_end(path)
+    except NoCertificate:
+        return
+    if end - now < SOON:
+        ended = end < now
+        yield Finding(
+            about=ABOUT,
+            outcome=Outcome.BAD if ended else Outcome.CARE,
+            sentence=f"A certificate in {path.name} {'ended' if ended else 'ends'} on {end:%Y-%m-%d}.",
+            remedy="Renew it; a new file in its place is read without a restart.",
+        )
 
 
 def _published(settings: Settings) -> Iterator[Finding]:

@@ -108,6 +108,9 @@ class StateMetrics:
         self.heard = gauge(
             "subscription_heard", "1: the subscription tells what it should; 0: it does not.", "subscription"
         )
+        self.sender_heard = gauge(
+            "sender_heard_timestamp_seconds", "When the sender of messages was heard of last.", "sender"
+        )
         self.canary_lost = gauge("canary_lost", "1: the canary's notification has not come back.")
         self.canary_seconds = gauge("canary_seconds", "How long the canary's notification took last time.")
         self.expected = gauge(

@@ -8,6 +8,7 @@ import pytest
 
 from service.adapters.fhir.signing import new_key
 from tests.adapters.authority import Authority
+from tests.collector import collecting
 from tests.helm.gatekeeper import gate
 from tests.helm.kubelet import fetched
 from tests.processes import eventually
@@ -45,8 +46,9 @@ def test_web_publishes_the_keys_the_worker_gets_in_with_one_and_doctor_says_so(
         "fhir-tls": {"tls.crt": certificate.read_text(), "tls.key": key.read_text()},
         "authorities": {"ca.crt": authority.ca.read_text()},
     }
-    with gate(sandbox.base_url, authority) as gatekeeper:
+    with gate(sandbox.base_url, authority) as gatekeeper, collecting() as collector:
         values = {"fhir": smart(gatekeeper), "held": held, "publicUrl": "", "accountablePractitioner": ""}
+        values["traces"] = {"endpoint": f"{collector.address}/v1/traces"}
         [web] = installation("web", **values)
         web.wait_until_ready()
         gatekeeper.keys_at = f"{web.url()}/.well-known/jwks.json"
@@ -62,5 +64,9 @@ def test_web_publishes_the_keys_the_worker_gets_in_with_one_and_doctor_says_so(
         eventually(lambda: not doctor.containers[0].is_running())
         said = doctor.containers[0].output()
         assert "The token server lets us in with our key" in said
+        assert "The collector takes our traces" in said
         assert doctor.containers[0].process.returncode == 0, said
         assert gatekeeper.refused == 0
+
+        worker.stop()
+        assert {"FHIR GET metadata"} <= set(collector.spans)

@@ -17,7 +17,7 @@ from service.adapters.redis_inbox import RedisInbox
 from tests.adapters.authority import Authority
 from tests.helm.chart import environment
 from tests.messages import an_adt
-from tests.processes import PATIENCE, eventually
+from tests.processes import PATIENCE, eventually, free_port
 
 pytestmark = pytest.mark.slow
 SENDERS = "senders:\n  a: {accepts: [hl7v2], application: ADTApp, facility: GHHSFacility}\n"
@@ -156,6 +156,24 @@ def test_a_redis_that_is_away_takes_the_pod_out_of_the_service_and_restarts_nobo
 
         server.revive()
         eventually(lambda: container.answers(ready), every=0.2)
+
+
+def test_the_helm_test_asks_whether_it_listens(mllp, installation):
+    """The address is the Service's, which here is the pod's own."""
+    port = mllp().containers[0].ports["mllp"]
+    values = {"mllp": {"enabled": True, "tls": {"enabled": False}}, "networkPolicy": NETWORK}
+    [doctor] = installation("doctor", **values)
+    asking = doctor.containers[2]
+    assert asking.described["args"][1:] == ["tl-throughline-mllp", "2575"]
+    assert [result(asking, str(each)) for each in (port, free_port())] == [0, 1]
+
+
+def result(asking, port):
+    asking.kill()
+    asking.described["args"][1:] = ["127.0.0.1", port]
+    asking.start()
+    eventually(lambda: not asking.is_running())
+    return asking.process.returncode
 
 
 def test_a_folder_without_senders_ends_it_with_what_to_do(installation):

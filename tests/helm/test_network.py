@@ -136,7 +136,7 @@ def test_the_token_server_is_reached_by_those_who_ask_it_and_only_where_the_valu
 
 def test_the_collector_is_reached_by_those_who_make_spans_and_by_nobody_else():
     manifests = rendered(values_of("smart"))
-    for component in ("web", "worker"):
+    for component in ("web", "worker", "doctor"):
         [rule] = [r for r in egress_of(manifests, component) if ports([r]) == {4318}]
         assert rule["to"] == [
             {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "tracing"}}}
@@ -149,11 +149,13 @@ def test_hl7v2_comes_in_from_the_interface_engine_only_and_its_process_never_rea
     manifests = rendered(values_of("messages"))
     policy = one(manifests, "NetworkPolicy", "-mllp")["spec"]
     [sent] = [rule for rule in policy["ingress"] if ports([rule]) == {"mllp"}]
-    assert sent["from"] == [{"ipBlock": {"cidr": "192.0.2.7/32"}}]
+    engine, test = sent["from"]
+    assert engine == {"ipBlock": {"cidr": "192.0.2.7/32"}}
+    assert test["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "doctor"
     assert reached(manifests, "mllp") == {443}  # git, where its senders.yaml comes from
     files = {
         "mllp": {"enabled": True, "tls": {"existingSecret": "mllp"}},
-        "networkPolicy": {"ingress": {"mllp": [{}]}},
+        "networkPolicy": {"ingress": {"mllp": [{"podSelector": {}}]}},
     }
     assert reached(rendered(with_five(**files)), "mllp") == set()
     traced = rendered(with_five(**files, traces={"endpoint": "http://collector:4318/v1/traces"}))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from functools import partial
 from signal import SIGTERM
 
 import httpx
@@ -37,6 +39,28 @@ def test_web_worker_and_scheduler_start_from_the_chart_serve_and_end_in_order(in
     # The web server ends by the very signal that it was sent, once it has tidied up; as process 1 of a container by 0.
     assert [pod.stop() for pod in pods] in ([[-SIGTERM], [0], [0]], [[0], [0], [0]])
     assert [pod.output() for pod in pods if "Traceback" in pod.output()] == []
+
+
+def has_ipv6():
+    """Whether this machine has an address of its own to listen at."""
+    try:
+        with socket.socket(socket.AF_INET6) as trying:
+            trying.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_where_pods_have_ipv6_addresses_only_they_listen_there(installation):
+    for pod in installation("web", "scheduler", listenAddress="::"):
+        [port] = pod.containers[0].ports.values()
+        eventually(partial(answers_at, "::1", port), every=0.2)
+
+
+def answers_at(address, port):
+    with socket.socket(socket.AF_INET6) as asking:
+        return asking.connect_ex((address, port)) == 0
 
 
 def test_a_worker_that_stands_still_is_noticed_by_its_probe(installation):

@@ -33,7 +33,9 @@ TRIED: dict[str, Any] = {
     "worker_concurrency": 5,
     "max_body_bytes": 6_000_000,
     "max_depth": 65,
+    "host": "::",
     "port": 8081,
+    "mllp_host": "::",
     "mllp_port": 6661,
     "metrics_port": 9091,
     "traces_endpoint": "http://other:4318/v1/traces",
@@ -67,6 +69,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "fhir_auth_private_key_next": {"fhir": {"auth": {**SMART, **KEYS}}},
     "fhir_auth_private_key_previous": {"fhir": {"auth": {**SMART, **KEYS}}},
     "secret_key_previous": {"secretKey": {"previousKey": "before"}},
+    "mllp_host": TAKES_HL7V2,
     "mllp_port": TAKES_HL7V2,
 }
 """Other values without which a setting means nothing."""
@@ -112,7 +115,7 @@ def test_a_folder_from_elsewhere_is_where_the_setting_says(setting):
     name = variable(setting)
     assert name not in told({})
     assert told({what: {"from": "files", "files": {"a.yaml": ""}}})[name] == f"/etc/throughline/{what}"
-    git = {"repository": "r", "revision": "v1", "image": "i", "path": "care"}
+    git = {"repository": "https://git.example.org/r", "revision": "v1", "image": "i", "path": "care"}
     assert told({what: {"from": "git", "git": git}})[name] == f"/etc/throughline/{what}/current/care"
     oci = {"reference": "r@sha256:1", "path": "care"}
     assert told({what: {"from": "oci", "oci": oci}})[name] == f"/etc/throughline/{what}/care"

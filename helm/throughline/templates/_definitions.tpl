@@ -56,7 +56,7 @@ They are read when a process starts; so whatever changes them changes the pod te
 {{- else if eq $d.from "configMap" }}
 - name: {{ $what }}
   configMap:
-    name: {{ $d.configMap.name }}
+    name: {{ $d.configMap.name | quote }}
     {{- with $d.configMap.items }}
     items:
       {{- toYaml . | nindent 6 }}
@@ -89,7 +89,7 @@ They are read when a process starts; so whatever changes them changes the pod te
     - {name: HOME, value: /tmp}
     {{- with $d.git.existingSecret }}
     - name: GITSYNC_USERNAME
-      valueFrom: {secretKeyRef: {name: {{ . }}, key: username}}
+      valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: username}}
     - {name: GITSYNC_PASSWORD_FILE, value: /run/secrets/git/password}
     {{- end }}
   resources:
@@ -112,7 +112,7 @@ They are read when a process starts; so whatever changes them changes the pod te
 {{- $d := index $.root.Values $what }}
 {{- if and (eq $d.from "git") $d.git.existingSecret }}
 - name: {{ $what }}-git
-  secret: {secretName: {{ $d.git.existingSecret }}, items: [{key: password, path: password}], defaultMode: 0440}
+  secret: {secretName: {{ $d.git.existingSecret | quote }}, items: [{key: password, path: password}], defaultMode: 0440}
 {{- end }}
 {{- end }}
 {{- end -}}

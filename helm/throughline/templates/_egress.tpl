@@ -26,6 +26,13 @@
         matchLabels:
           {{- include "throughline.selector" (dict "root" .root "component" "web") | nindent 10 }}
   ports: [{protocol: TCP, port: http}]
+{{- if .root.Values.mllp.enabled }}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "throughline.selector" (dict "root" .root "component" "mllp") | nindent 10 }}
+  ports: [{protocol: TCP, port: mllp}]
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -18,7 +18,7 @@ Secrets are files, so that one that is changed is read again and none stands in 
 - {name: THROUGHLINE_LOG_LEVEL, value: {{ $v.logLevel | quote }}}
 - {name: THROUGHLINE_LOG_FORMAT, value: {{ $v.logFormat | quote }}}
 {{- if include "throughline.beats" . }}
-- {name: THROUGHLINE_HOST, value: "0.0.0.0"}
+- {name: THROUGHLINE_HOST, value: {{ $v.listenAddress | quote }}}
 - {name: THROUGHLINE_METRICS_PORT, value: {{ $v.metrics.port | quote }}}
 - {name: THROUGHLINE_HEARTBEAT_FILE, value: /run/throughline/alive}
 {{- end }}
@@ -61,7 +61,7 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- end }}
 {{- end }}
 {{- if eq .component "web" }}
-- {name: THROUGHLINE_HOST, value: "0.0.0.0"}
+- {name: THROUGHLINE_HOST, value: {{ $v.listenAddress | quote }}}
 - {name: THROUGHLINE_PORT, value: {{ $v.web.port | quote }}}
 - {name: THROUGHLINE_MAX_BODY_BYTES, value: {{ $v.maxBodyBytes | int64 | quote }}}
 - {name: THROUGHLINE_MAX_DEPTH, value: {{ $v.maxDepth | quote }}}
@@ -75,16 +75,16 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- define "throughline.secretSources" -}}
 {{- $v := .root.Values -}}
 - secret:
-    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.redis.existingSecret) }}
-    items: [{key: {{ $v.redis.urlKey }}, path: redis-url}]
+    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.redis.existingSecret) | quote }}
+    items: [{key: {{ $v.redis.urlKey | quote }}, path: redis-url}]
 {{- if include "throughline.speaksToRecord" . }}
 {{- include "throughline.recordSecretSources" . }}
 - secret:
-    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.secretKey.existingSecret) }}
+    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.secretKey.existingSecret) | quote }}
     items:
-      - {key: {{ $v.secretKey.key }}, path: secret-key}
+      - {key: {{ $v.secretKey.key | quote }}, path: secret-key}
       {{- with $v.secretKey.previousKey }}
-      - {key: {{ . }}, path: secret-key-previous}
+      - {key: {{ . | quote }}, path: secret-key-previous}
       {{- end }}
 {{- end }}
 {{- end -}}

@@ -17,8 +17,8 @@
 
 {{/* What a Service or a policy chooses by: never changes during the life of a release. */}}
 {{- define "throughline.selector" -}}
-app.kubernetes.io/name: {{ include "throughline.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "throughline.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}

@@ -18,13 +18,13 @@ annotations:
 {{- end -}}
 
 {{- define "throughline.podSettings" -}}
-serviceAccountName: {{ include "throughline.serviceAccount" .root }}
+serviceAccountName: {{ include "throughline.serviceAccount" .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -34,7 +34,7 @@ securityContext:
 {{- define "throughline.placement" -}}
 {{- $own := index .root.Values .component -}}
 {{- with $own.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $own.nodeSelector }}
 nodeSelector:
@@ -101,12 +101,12 @@ topologySpreadConstraints:
 {{- if $v.redis.tls.existingSecret }}
 - name: redis-tls
   secret:
-    secretName: {{ $v.redis.tls.existingSecret }}
+    secretName: {{ $v.redis.tls.existingSecret | quote }}
     defaultMode: 0440
     items:
-      {{- range $key, $path := dict $v.redis.tls.caKey "ca.crt" $v.redis.tls.certKey "tls.crt" $v.redis.tls.keyKey "tls.key" }}
+      {{- range $path, $key := dict "ca.crt" $v.redis.tls.caKey "tls.crt" $v.redis.tls.certKey "tls.key" $v.redis.tls.keyKey }}
       {{- if $key }}
-      - {key: {{ $key }}, path: {{ $path }}}
+      - {key: {{ $key | quote }}, path: {{ $path }}}
       {{- end }}
       {{- end }}
 {{- end }}

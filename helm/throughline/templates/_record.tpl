@@ -13,9 +13,9 @@ are files, so that a renewed one is read again without a restart.
 {{- if has .component (list "worker" "scheduler" "mllp") }}yes{{ end -}}
 {{- end -}}
 
-{{/* Not empty for whoever makes spans. */}}
+{{/* Not empty for whoever makes spans, and for whoever tries whether they arrive. */}}
 {{- define "throughline.traces" -}}
-{{- if has .component (list "web" "worker" "mllp") }}yes{{ end -}}
+{{- if has .component (list "web" "worker" "mllp" "doctor") }}yes{{ end -}}
 {{- end -}}
 
 {{/* Not empty when tokens are asked for. */}}
@@ -28,16 +28,16 @@ are files, so that a renewed one is read again without a restart.
 {{- define "throughline.recordSecretItems" -}}
 {{- with .Values.fhir.auth -}}
 {{- if eq .method "token" }}
-- {key: {{ .tokenKey }}, path: fhir-token}
+- {key: {{ .tokenKey | quote }}, path: fhir-token}
 {{- else if eq .method "clientSecret" }}
-- {key: {{ .clientSecretKey }}, path: fhir-client-secret}
+- {key: {{ .clientSecretKey | quote }}, path: fhir-client-secret}
 {{- else if eq .method "privateKey" }}
-- {key: {{ .privateKeyKey }}, path: fhir-private-key}
+- {key: {{ .privateKeyKey | quote }}, path: fhir-private-key}
 {{- with .privateKeyNextKey }}
-- {key: {{ . }}, path: fhir-private-key-next}
+- {key: {{ . | quote }}, path: fhir-private-key-next}
 {{- end }}
 {{- with .privateKeyPreviousKey }}
-- {key: {{ . }}, path: fhir-private-key-previous}
+- {key: {{ . | quote }}, path: fhir-private-key-previous}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -76,7 +76,7 @@ are files, so that a renewed one is read again without a restart.
 {{- define "throughline.recordSecretSources" -}}
 {{- with include "throughline.recordSecretItems" .root }}
 - secret:
-    name: {{ include "throughline.secretName" (dict "root" $.root "own" $.root.Values.fhir.auth.existingSecret) }}
+    name: {{ include "throughline.secretName" (dict "root" $.root "own" $.root.Values.fhir.auth.existingSecret) | quote }}
     items:
       {{- . | trim | nindent 6 }}
 {{- end }}
@@ -97,22 +97,22 @@ are files, so that a renewed one is read again without a restart.
 {{- if $fhir.ca.configMap }}
 - name: fhir-ca
   configMap:
-    name: {{ $fhir.ca.configMap }}
-    items: [{key: {{ $fhir.ca.key }}, path: ca.crt}]
+    name: {{ $fhir.ca.configMap | quote }}
+    items: [{key: {{ $fhir.ca.key | quote }}, path: ca.crt}]
 {{- else if $fhir.ca.existingSecret }}
 - name: fhir-ca
   secret:
-    secretName: {{ $fhir.ca.existingSecret }}
+    secretName: {{ $fhir.ca.existingSecret | quote }}
     defaultMode: 0440
-    items: [{key: {{ $fhir.ca.key }}, path: ca.crt}]
+    items: [{key: {{ $fhir.ca.key | quote }}, path: ca.crt}]
 {{- end }}
 {{- with $fhir.clientCertificate }}
 {{- if .existingSecret }}
 - name: fhir-tls
   secret:
-    secretName: {{ .existingSecret }}
+    secretName: {{ .existingSecret | quote }}
     defaultMode: 0440
-    items: [{key: {{ .certKey }}, path: tls.crt}, {key: {{ .keyKey }}, path: tls.key}]
+    items: [{key: {{ .certKey | quote }}, path: tls.crt}, {key: {{ .keyKey | quote }}, path: tls.key}]
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -77,6 +77,24 @@ def apply(fhir: Fhir = None, wait: Wait = 10.0, json: Json = False) -> None:
 
 
 @subscriptions.command()
+def stop(fhir: Fhir = None, json: Json = False) -> None:
+    """Turn off all of ours on the FHIR server, before this installation goes away; nobody else's are touched.
+
+    End the workers first: they turn on again what they find turned off. `apply` turns all of them on again. Status 1 when
+    the server refused one.
+
+    Example: throughline subscriptions stop --fhir http://localhost:8080/fhir
+    """
+    from service.app.our_subscriptions import open_subscriptions
+
+    with failures_in_words(), open_subscriptions(settings_from(fhir_base_url=fhir)) as opened:
+        steps = opened.ours.stop()
+    as_json([vars(step) for step in steps]) if json else _print_steps(steps, ())
+    if any(step.failed for step in steps):
+        raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
+
+
+@subscriptions.command()
 def status(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
     """How each subscription stands, when it was last heard, and whether the canary came back.
 
