@@ -138,7 +138,9 @@ def read_reference(value: Any) -> str:
     text = a_text(value)
     if re.fullmatch(REFERENCE, text) is None:
         raise refuse(
-            "bad-reference", f"{shown(text)} is not a reference", "write Type/id, such as Organization/7"
+            "bad-reference",
+            f"{shown(text)} is not a reference",
+            "write Type/id, such as Practitioner/7 or Organization/7",
         )
     return text
 

@@ -79,6 +79,8 @@ def _instead(node: Node, grammar: type[Part], loc: Path, kind: str) -> str:
     if kind == "list_type":
         if node.text is not None and loc[-1] in OF_WORDS:
             return f"write '{loc[-1]}: [{node.text}]'"
+        if loc[-2:-1] == ("measures",):
+            return "write how many met it, and of how many: [1, 1]"
         return "begin it with '- '" if isinstance(node.value, dict) else ""
     keys = _keys(part_at(grammar, loc)) if kind != "string_type" else []
     return f"its keys are {listed(keys, limit=8)}" if keys else ""
