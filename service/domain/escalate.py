@@ -229,17 +229,19 @@ def _keep(
 
 def _reassigned(view: View, subject: Subject, raised: list[RaiseRung]) -> Iterator[ChangeFollowUp]:
     """The follow-up itself, or the attempt of it that is under way, moves to the newest rung's holder where the ladder
-    says so.
+    says so. What somebody else had accepted is not accepted by them: they are asked.
     """
     moving = [rung for rung in raised if subject.ladder.rungs[rung.number - 1].reassign]
     about = next((f for f in view.follow_ups if f.identifier == subject.about), None)
     follow_up = under_way(view, about) if about is not None else None
     if not moving or follow_up is None or follow_up.reference is None or follow_up.status not in OPEN:
         return
+    moves = moving[-1].recipient.reference != follow_up.owner
     yield ChangeFollowUp(
         identifier=follow_up.identifier,
         reference=follow_up.reference,
         version=follow_up.version,
+        status=FollowUpStatus.REQUESTED if moves and follow_up.status not in AWAITING_ACCEPTANCE else None,
         owner=moving[-1].recipient,
         priority=moving[-1].priority,
         because=f"moved by the escalation: {subject.why}",
