@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from service.domain.due import Unit
 from service.domain.enrolment import StageEntry
 from service.domain.evidence import Fact, FollowUp
 from service.domain.follow_up_task import FollowUpTask
@@ -21,6 +22,8 @@ from service.domain.vocabulary import OPEN, FollowUpStatus, TaskId
 if TYPE_CHECKING:
     from service.domain.view import View
 
+_WHOLE_DAYS = {Unit.DAYS, Unit.WEEKS, Unit.WORKING_DAYS}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
@@ -31,6 +34,8 @@ class Round:
     """Only later evidence counts for it; None: whatever the rows of the follow-up say."""
     completed: int = 0
     """How many contacts of the series were completed before."""
+    followed: datetime | None = None
+    """When the last of these was completed."""
     is_next: bool = False
     """Begun when an earlier contact was over, not by the pathway's own clock."""
     done_at: datetime | None = None
@@ -157,7 +162,7 @@ def _begun_by(template: FollowUpTask, over: Round, *, before: datetime, late: bo
 
 
 def _next_after(over: Round, done_at: datetime) -> Round:
-    return Round(since=done_at, completed=over.completed + 1, is_next=True)
+    return Round(since=done_at, followed=done_at, completed=over.completed + 1, is_next=True)
 
 
 def _after_unasked(made: Round) -> Round:
@@ -169,29 +174,42 @@ def _after_unasked(made: Round) -> Round:
 def _finished(view: View, template: FollowUpTask, held: list[FollowUp], begun: Round) -> Round:
     """A round with its Tasks, done when one of them is, or when the record shows it."""
     times = [f.changed_at for f in held if f.status is FollowUpStatus.COMPLETED]
-    times += _evidence_times(view, template, begun.since)
+    times += _evidence_times(view, template, begun)
     return replace(begun, occurrences=tuple(held), done_at=min(times, default=None))
 
 
-def _evidence_times(view: View, template: FollowUpTask, since: datetime | None) -> list[datetime]:
+def _evidence_times(view: View, template: FollowUpTask, begun: Round) -> list[datetime]:
     if not template.done_when:
         return []
-    counts = _counting(view, template, since)
+    counts = _counting(view, template, begun)
     return [at for at in view.whole.times(template.done_when) if counts(at)]
 
 
-def _counting(view: View, template: FollowUpTask, since: datetime | None) -> Callable[[datetime], bool]:
-    """Whether evidence of an instant says something about the time of asking that began at `since`.
+def _counting(view: View, template: FollowUpTask, begun: Round) -> Callable[[datetime], bool]:
+    """Whether evidence of an instant says something about this time of asking.
 
     The first contact of what comes again can be made without being asked for, but not before there was a reason to
     ask: what was done in an earlier stage is none of the series.
     """
+    since = begun.since
     if since is not None:
-        return lambda at: at > since
+        told_of = _day(view, begun.followed) if begun.followed and _is_one_a_day(template) else None
+        return lambda at: at > since and _day(view, at) != told_of
     if not template.comes_again:
         return lambda _: True
     begun_at = _begun_at(view, template)
     return lambda at: begun_at is not None and at >= begun_at
+
+
+def _is_one_a_day(template: FollowUpTask) -> bool:
+    """A series in days or weeks: the note that is written an hour after a contact tells of that contact, of no other."""
+    series = template.series
+    lengths = (*series.steps, *([series.every] if series.every else ())) if series else ()
+    return bool(lengths) and all(each.unit in _WHOLE_DAYS for each in lengths)
+
+
+def _day(view: View, at: datetime) -> date:
+    return at.astimezone(view.pathway.calendar.timezone).date()
 
 
 def _begun_at(view: View, template: FollowUpTask) -> datetime | None:
@@ -211,7 +229,7 @@ def _begun_at(view: View, template: FollowUpTask) -> datetime | None:
 
 def evidence_of(view: View, template: FollowUpTask) -> Fact | None:
     """The earliest fact of the record that shows the current round to be done."""
-    counts = _counting(view, template, view.current(template).since)
+    counts = _counting(view, template, view.current(template))
     facts = [
         (at, fact.reference, fact)
         for need in template.done_when

@@ -170,6 +170,24 @@ def test_a_contact_that_the_record_takes_back_is_asked_for_after_all():
     )
 
 
+def test_a_note_of_the_contact_that_was_just_completed_is_no_second_contact():
+    life = first_seen(NOW).passes(days=1).set("taper", "completed")
+    life.passes(hours=1).told(contact(life.now))
+    assert life.follow_ups() == {"taper/1": "completed", "taper/2": "requested"}
+
+    life.passes(days=6).told(contact(life.now, "c2"))
+    assert life.follow_ups() == {"taper/1": "completed", "taper/2": "completed", "taper/3": "requested"}
+
+
+def test_in_a_series_of_hours_each_contact_counts():
+    often = replace(TAPER, series=Series(steps=(hours(4), hours(4))))
+    life = first_seen(NOW, plan=pathway(stage("received", often), OVER))
+    for name in ("c1", "c2"):
+        life.passes(hours=1).told(contact(life.now, name))
+
+    assert life.follow_ups() == {"taper/1": "completed", "taper/2": "completed", "taper/3": "requested"}
+
+
 # --- what was too early to be one of the series ---
 
 
