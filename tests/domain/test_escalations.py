@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, timedelta
 
+import pytest
+
 from service.domain.decide import decide_all
+from service.domain.evidence import Roster
 from service.domain.follow_up_task import DueIn
 from service.domain.pathway import Handover
 from service.domain.vocabulary import FollowUpStatus, Priority, TaskId
@@ -249,6 +252,25 @@ def test_a_ladder_rests_while_the_follow_up_is_on_hold():
 
     life.passes_until(later(hours=73 + 72))
     assert life.escalations() == {"contact/1/completion": ("active", 3)}
+
+
+def both_roles(name: str) -> Roster:
+    """The coordinator is a supervisor as well, and listed before the other one."""
+    both = replace(COORDINATOR, roles=COORDINATOR.roles | SUPERVISOR.roles)
+    others = without(ROSTER, COORDINATOR, *([] if name == "another" else [SUPERVISOR]))
+    return replace(others, care_team=(both, *others.care_team))
+
+
+@pytest.mark.parametrize(
+    ("roster", "told"),
+    [(both_roles("another"), SUPERVISOR), (both_roles("nobody else"), COORDINATOR)],
+    ids=["another holds the role", "nobody else holds it"],
+)
+def test_whoever_is_silent_is_not_told_of_it_where_another_holds_the_role(roster, told):
+    life = world(pathway(), record(discharge(), roster=roster), NOW).passes(hours=5)
+
+    assert life.follow_up("contact").owner == COORDINATOR.reference
+    assert raised(life, "contact/1/acceptance") == [(1, told.reference, timedelta(hours=4))]
 
 
 # --- moving to another owner ---
