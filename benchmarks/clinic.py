@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from service.app.practice import practice_of, role_codes
 from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.library import Library, load_library
 
 MAPPINGS = Path(__file__).parents[1] / "mappings"

@@ -30,7 +30,8 @@ from benchmarks.report import Row, show
 from service.adapters.memory_record import InMemoryRecord
 from service.domain.vocabulary import Reference
 from service.flow.directory import KeptDirectory
-from service.flow.reconcile import Practice, Reconciled, reconcile
+from service.flow.practice import Practice
+from service.flow.reconcile import Reconciled, reconcile
 from service.ports import Capabilities, Resource, Search
 
 PEOPLE, ROUNDS = 12, 15

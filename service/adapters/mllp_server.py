@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from service.adapters.mllp_frames import Fault, FrameReader, framed
 
@@ -43,7 +44,8 @@ class Reply:
     hang_up: bool = False
 
 
-Answer = Callable[[bytes | Fault], Awaitable[Reply]]
+Answer = Callable[[bytes | Fault, frozenset[str]], Awaitable[Reply]]
+"""What is sent back for one frame, from somebody with these names in their certificate (see `names_in`)."""
 
 
 class MllpServer:
@@ -112,6 +114,7 @@ class MllpServer:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = FrameReader(limit=self._bounds.message_bytes)
         now = asyncio.get_running_loop().time
+        shown = names_in(writer.get_extra_info("peercert"))
         begun_at: float | None = None
         while True:
             begun_at = (begun_at or now()) if frames.is_waiting else None
@@ -121,7 +124,7 @@ class MllpServer:
                 return
             for frame in frames.feed(data) if data else frames.ends():
                 begun_at = None
-                if not await self._reply(frame, writer):
+                if not await self._reply(frame, shown, writer):
                     return
             if not data:
                 return
@@ -148,9 +151,9 @@ class MllpServer:
             stopping.cancel()
             await asyncio.gather(reading, stopping, return_exceptions=True)
 
-    async def _reply(self, frame: bytes | Fault, writer: asyncio.StreamWriter) -> bool:
+    async def _reply(self, frame: bytes | Fault, shown: frozenset[str], writer: asyncio.StreamWriter) -> bool:
         """Whether to go on."""
-        reply = await self._answer(frame)
+        reply = await self._answer(frame, shown)
         for each in reply.frames:
             writer.write(framed(each))
         async with asyncio.timeout(self._bounds.answer_within.total_seconds()):
@@ -161,3 +164,19 @@ class MllpServer:
     def _is_stuck(writer: asyncio.StreamWriter) -> bool:
         """Whether somebody does not read what they were sent; waiting for them would keep the connection for ever."""
         return writer.transport.get_write_buffer_size() > 0
+
+
+def names_in(certificate: Mapping[str, Any] | None) -> frozenset[str]:
+    """Whom a client's certificate names: subject alternative names as `DNS:…`, `URI:…`, `email:…`, `IP:…`, and the common
+    name of its subject as `CN:…`. `certificate` as SSLSocket.getpeercert() gives it: empty unless an authority vouches.
+    """
+    if not certificate:
+        return frozenset()
+    names = {_as_listed(kind, name) for kind, name in certificate.get("subjectAltName", ())}
+    pairs = (pair for parts in certificate.get("subject", ()) for pair in parts)
+    return frozenset(names | {f"CN:{value}" for kind, value in pairs if kind == "commonName"})
+
+
+def _as_listed(kind: str, name: str) -> str:
+    """Names of hosts are read without regard to capitals (RFC 4343)."""
+    return f"DNS:{name.lower()}" if kind == "DNS" else f"{'IP' if kind == 'IP Address' else kind}:{name}"

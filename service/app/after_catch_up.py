@@ -14,7 +14,7 @@ from service.domain.vocabulary import PathwayId
 from service.fhir.subscription_marks import COVERAGE
 from service.flow.catch_up import CaughtUp
 from service.flow.population import Coverage, population
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.ports import Clock, FhirRecord, RecordFailure, Resource, Watermarks, WorkIndex
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from service.domain.pathway import Pathway
 from service.domain.versions import as_tried_out
 from service.domain.vocabulary import PathwayId, Reference
 from service.fhir.history import Version
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.library import Library
 
 AFTERWARDS = timedelta(days=30)

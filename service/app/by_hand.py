@@ -60,12 +60,20 @@ def reconcile_person(settings: Settings, person: str) -> LookedAt:
     with open_record(settings) as record:
         must_exist(who, record)
         practice, directory = make_practice(settings, library), make_directory(settings, record, library)
-        done = Reconciled(next_due_at=None, elsewhere=(who,))
+
+        def look(one: Reference) -> Reconciled:
+            return reconcile(
+                one, record=record, practice=practice, now=clock.now(), directory=directory.people
+            )
+
+        done = look(who)
+        others = dict.fromkeys(done.others)
         while done.elsewhere:  # somebody whose record was merged is looked at where they are now
             who = done.elsewhere[0]
-            done = reconcile(
-                who, record=record, practice=practice, now=clock.now(), directory=directory.people
-            )
+            done = look(who)
+            others |= dict.fromkeys(done.others)
+        for other in others.keys() - {who}:  # work was moved to them, or from them
+            look(other)
     return LookedAt(
         person=who,
         enrolments={d.enrolment.identifier: d.enrolment.stage for d in done.decisions},

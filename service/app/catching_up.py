@@ -12,7 +12,7 @@ from service.app.metrics import WorkMetrics
 from service.app.practice import watched
 from service.fhir.record_history import RecordHistory
 from service.flow.catch_up import FAILED, CaughtUp, catch_up
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.flow.sweep import sweep
 from service.ports import Clock, FhirRecord, InboxUnavailable, RecordFailure, Watermarks, WorkIndex
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from service.app.findings import Finding, Outcome
@@ -14,9 +14,15 @@ Marks = Callable[[str], str | None]
 
 
 def sender_findings(
-    senders: Callable[[], tuple[Sender, ...]], mark: Marks, now: datetime
+    senders: Callable[[], tuple[Sender, ...]],
+    mark: Marks,
+    now: datetime,
+    unchecked: Callable[[Sequence[Sender]], str] = lambda _: "",
 ) -> Iterator[Finding]:
-    """One finding for each sender; nothing where nobody may send. `mark` gives what the workers remember."""
+    """One finding for each sender; nothing where nobody may send. `mark` gives what the workers remember.
+
+    `unchecked`: what is wrong with how certificates are checked, empty when nothing is.
+    """
     try:
         known = senders()
     except SendersProblem as problem:
@@ -28,6 +34,8 @@ def sender_findings(
             remedy="`throughline senders` shows every one with its place.",
         )
         return
+    if wrong := unchecked(known):
+        yield Finding(about="senders", outcome=Outcome.BAD, sentence=wrong, remedy=AUTHORITY)
     for sender in known:
         yield _heard_of(sender.name, mark(heard_mark(sender_mark(sender.name))), now)
 
@@ -46,3 +54,8 @@ def _heard_of(name: str, heard: str | None, now: datetime) -> Finding:
         outcome=Outcome.GOOD,
         sentence=f"The last message of {name} was taken in at {at:%Y-%m-%d %H:%M}.",
     )
+
+
+# --- wording ----------------------------------------------------------------------------------------------------
+
+AUTHORITY = "Set it to the authority that signs your senders' certificates; until then `throughline mllp` does not start."

@@ -16,7 +16,7 @@ from service.app.observing import traces_arrive
 from service.app.our_subscriptions import NeverHeard, open_subscriptions, states_of
 from service.app.practice import role_codes
 from service.app.record_access import access_problems, record_access
-from service.app.senders import senders_of
+from service.app.senders import senders_of, unchecked_certificates
 from service.app.settings import Settings, unknown_variables
 from service.app.wiring import make_client, make_clock, make_practice, open_queue
 from service.domain.vocabulary import Reference
@@ -108,7 +108,14 @@ def _senders(settings: Settings) -> Iterator[Finding]:
         marks: Watermarks = queue.watermarks if queue else NeverHeard()
         now = make_clock(settings).now()
         try:
-            found = list(sender_findings(lambda: senders_of(settings), marks.get, now))
+            found = list(
+                sender_findings(
+                    lambda: senders_of(settings),
+                    marks.get,
+                    now,
+                    lambda known: unchecked_certificates(settings, known),
+                )
+            )
         except InboxUnavailable:
             return  # said already about Redis
     yield from found

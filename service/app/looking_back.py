@@ -23,7 +23,7 @@ from service.domain.due import elapsed
 from service.domain.pathway import Pathway
 from service.domain.versions import as_tried_out
 from service.domain.vocabulary import PathwayId, Reference
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.library import Library
 
 AFTERWARDS = timedelta(days=30)

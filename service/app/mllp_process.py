@@ -27,7 +27,7 @@ from service.app.listening import check_address
 from service.app.metrics import about_this_build
 from service.app.observing import open_tracing
 from service.app.operations_port import Dependency, Operations, serving
-from service.app.senders import senders_of
+from service.app.senders import senders_of, unchecked_certificates
 from service.app.settings import Settings, SettingsProblem, variable
 from service.app.telemetry import log_to
 from service.app.wiring import make_clock, open_message_inbox
@@ -73,16 +73,16 @@ class Hl7v2Door:
     limit: int = LONGEST
     tracing: Tracing = field(default_factory=Tracing)
 
-    async def answer(self, frame: bytes | Fault) -> Reply:
-        """What is sent back for one frame; never raises for what a frame holds."""
+    async def answer(self, frame: bytes | Fault, shown: frozenset[str] = frozenset()) -> Reply:
+        """What is sent back for one frame; never raises for what a frame holds. `shown`: names in the certificate."""
         began = perf_counter()
-        answered = await self._answered(frame)
+        answered = await self._answered(frame, shown)
         self.metrics.messages.labels(answered.sender, answered.outcome.value).inc()
         took = (perf_counter() - began) * 1000
         log.info("HL7 v2 message of %s: %s, %.1f ms", answered.sender, answered.outcome.value, took)
         return Reply(frames=answered.frames, hang_up=answered.hang_up)
 
-    async def _answered(self, frame: bytes | Fault) -> Answered:
+    async def _answered(self, frame: bytes | Fault, shown: frozenset[str]) -> Answered:
         now = self.clock.now()
         zone = now.tzinfo
         assert zone is not None  # ports.Clock
@@ -93,7 +93,7 @@ class Hl7v2Door:
         opened = None
         try:
             # In a thread: other connections do not wait while a large message is taken apart.
-            opened = await asyncio.to_thread(step.open_frame, frame, self.senders, now)
+            opened = await asyncio.to_thread(step.open_frame, frame, self.senders, now, shown)
             with self.tracing.span("message", kind=SpanKind.SERVER) as span:
                 trace = self.tracing.here()
                 answered = await step.answer_frame(opened, self.inbox, now=now, zone=zone, trace=trace)
@@ -111,6 +111,9 @@ def run_mllp(settings: Settings) -> int:
     if not senders:
         raise NobodySends(NOBODY)
     tls = tls_of(settings)
+    unchecked = unchecked_certificates(settings, senders)
+    if unchecked:
+        raise SettingsProblem([unchecked])
     check_address(settings.mllp_host, settings.mllp_port)
     log_to(sys.stderr, role="mllp", level=settings.log_level, form=settings.log_format)
     if tls is None and settings.mllp_host not in LOOPBACK:

@@ -33,7 +33,7 @@ from service.app.settings import Settings, inherited
 from service.domain.evidence import PersonRecord
 from service.domain.tally import tally
 from service.domain.vocabulary import Reference
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.ports import Clock, InboxUnavailable
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from service.domain.needs import AtLeast, InRecord, flat
 from service.domain.pathway import Pathway, begin_by, needs_of_pathway, needs_while_enrolled
 from service.domain.vocabulary import Reference
 from service.fhir.read import Catalogue
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.library import Library
 from service.pathways.site_files import ROLE_SYSTEM
 

@@ -20,7 +20,7 @@ from service.fhir.read.facts import is_ours
 from service.fhir.read.happened import happened
 from service.fhir.references import identifier_values, mapping
 from service.fhir.searches import people_of
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.ports import Resource
 
 DONE_BY_PEOPLE = ("status", "statusReason", "owner", "output")

@@ -16,7 +16,8 @@ from service.fhir.history import Version
 from service.fhir.read.trail import RecordedDecision
 from service.flow.directory import KeptDirectory
 from service.flow.person_record import Seen
-from service.flow.reconcile import Practice, look, rendered
+from service.flow.practice import Practice
+from service.flow.reconcile import look, rendered
 
 TRIES = 3
 """What was written between a reading and its decision is set aside once it shows; more rounds would show nothing new."""

@@ -44,12 +44,16 @@ _RULES = {
     "facility": _Rule(pattern=r".{1,227}", help="the sending facility as it stands in MSH-4"),
     "accepts": _Rule(pattern=f"{POST}|{MLLP}", help=f"{POST} or {MLLP}"),
     "processing": _Rule(pattern="[PTD]", help="P (production), T (training) or D (debugging)"),
+    "certificates": _Rule(
+        pattern=r"(DNS|URI|email|IP|CN):\S.*",
+        help="a name in its certificate: DNS:, URI:, email:, IP: or CN: before it",
+    ),
     "endpoints": _Rule(pattern=r"\S+", help="what MessageHeader.source.endpoint says"),
     "match-on": _Rule(pattern=_URL, help="an identifier system, beginning with http or urn:"),
     "authorities": _Rule(pattern=_URL, help="an identifier system, beginning with http or urn:"),
     "code-systems": _Rule(pattern=_URL, help="a code system, beginning with http or urn:"),
 }
-_LISTS = frozenset({"accepts", "processing", "endpoints", "match-on"})
+_LISTS = frozenset({"accepts", "processing", "endpoints", "match-on", "certificates"})
 _MAPPINGS = frozenset({"authorities", "code-systems"})
 _NAME = r"[a-z][a-z0-9\-]{0,62}"
 
@@ -99,6 +103,9 @@ def _sender(source: Source, name: str, node: Node, zone: ZoneInfo) -> Sender:
     for key in ("application", "facility"):
         if MLLP in accepts and key not in one:
             source.report(node.head, "missing-key", f"'{name}' lacks '{key}'", _RULES[key].help)
+    if "certificates" in values and MLLP not in accepts:
+        inside = node.get("certificates") or node
+        source.report(inside.head, "unused-key", NO_LINE.format(name), "remove it, or accept hl7v2 too")
     return Sender(
         name=name,
         zone=_zone(source, node, one, zone),
@@ -106,6 +113,10 @@ def _sender(source: Source, name: str, node: Node, zone: ZoneInfo) -> Sender:
         endpoints=frozenset(values.get("endpoints", ())),
         application=one.get("application", "") if MLLP in accepts else "",
         facility=one.get("facility", ""),
+        certificates=frozenset(
+            each.lower().replace("dns:", "DNS:", 1) if each.startswith("DNS:") else each
+            for each in values.get("certificates", ())
+        ),
         processing=frozenset(values.get("processing", ())) or frozenset({"P"}),
         match_on=tuple(values.get("match-on", ())),
         authorities=_mapping(source, node, "authorities"),
@@ -177,3 +188,8 @@ def _check_headers(source: Source, senders: list[Sender]) -> None:
                 "list them once",
             )
         seen[here] = each.name
+
+
+# --- wording ----------------------------------------------------------------------------------------------------
+
+NO_LINE = "'{}' sends no hl7v2, and certificates are looked at nowhere else"

@@ -17,6 +17,8 @@ class Row:
     accepts: tuple[str, ...]
     header: str
     """MSH-3 and MSH-4."""
+    certificates: tuple[str, ...]
+    """Names in client certificates that speak for it; empty: any certificate."""
     token: str
     """Empty unless it was asked for, and for a sender that posts nothing."""
 
@@ -31,6 +33,7 @@ def listed(settings: Settings, *, tokens: bool) -> list[Row]:
                 name for name, does in ((POST, each.may_post), (MLLP, bool(each.application))) if does
             ),
             header=f"{each.application} | {each.facility}" if each.application else "",
+            certificates=tuple(sorted(each.certificates)),
             token=sender_token(key, each.name) if tokens and each.may_post else "",
         )
         for each in senders_of(settings)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from service.app.sender_files import read_senders
-from service.app.settings import Settings
+from service.app.settings import Settings, variable
 from service.fhir.messages.content import Sender
 from service.flow.receive_message import Trusted
 
@@ -29,3 +29,18 @@ def trusted(senders: Sequence[Sender], keys: Sequence[bytes]) -> list[Trusted]:
         for each in senders
         if each.may_post
     ]
+
+
+def unchecked_certificates(settings: Settings, senders: Sequence[Sender]) -> str:
+    """What is wrong when senders list certificates and nobody's certificate is checked; empty when nothing is."""
+    bound = [each.name for each in senders if each.certificates]
+    if not bound or settings.mllp_tls_client_ca is not None:
+        return ""
+    return UNCHECKED.format(", ".join(bound), variable("mllp_tls_client_ca"))
+
+
+# --- wording ----------------------------------------------------------------------------------------------------
+
+UNCHECKED = (
+    "senders.yaml lists certificates of {}, and {} is not set: nobody's certificate would be looked at."
+)

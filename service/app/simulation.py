@@ -18,7 +18,8 @@ from service.fhir.read.elements import extension_value
 from service.fhir.references import identifier_values, mapping, mappings, reference_to
 from service.fhir.searches import people_of
 from service.fhir.times import parse_time
-from service.flow.reconcile import Practice, Reconciled, reconcile
+from service.flow.practice import Practice
+from service.flow.reconcile import Reconciled, reconcile
 from service.ports import NotInRecord, Resource
 
 SETTLES_WITHIN = 3

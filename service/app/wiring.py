@@ -54,9 +54,9 @@ from service.fhir.record_history import RecordHistory
 from service.fhir.subscription_marks import LISTENING
 from service.fhir.subscription_server import SubscriptionServer
 from service.flow.directory import KeptDirectory
+from service.flow.practice import Practice
 from service.flow.receive import Limits, Watch
 from service.flow.receive_message import Trusted
-from service.flow.reconcile import Practice
 from service.pathways.library import Library, load_library
 from service.pathways.problems import errors
 from service.ports import Clock, FhirRecord

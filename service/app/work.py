@@ -192,6 +192,7 @@ class Work(CatchingUp):
             if not done.writes:
                 return done
             said.add(frozenset((d.enrolment.identifier, d.rules) for d in done.decisions if not d.is_settled))
+            self.index.wake([each for each in done.others if each != person], self.clock.now())
             self._note(done.written)
         if len(said) == LOOKS:
             log.info("others write while a person is looked at; looked at again in turn")

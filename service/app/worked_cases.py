@@ -18,7 +18,7 @@ from service.domain.versions import as_tried_out
 from service.domain.vocabulary import FollowUpStatus, PathwayId, Reference, TaskId
 from service.fhir import systems
 from service.fhir.references import identifier_values
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.cases import Case, Expected, Step, TaskAct
 from service.ports import Resource
 

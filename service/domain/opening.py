@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from service.domain.asked import chosen, owner_of
+from service.domain.asked import chosen, owner_of, refusers
 from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Roster
 from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import OpenFollowUp
-from service.domain.owners import Ownership, known_holder, resolve_owner
+from service.domain.owners import Ownership, as_holder, resolve_owner
 from service.domain.pathway import Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks
 from service.domain.standing import cut_off, refused, standings_of, timeliness, withdrawn
 from service.domain.view import View
-from service.domain.vocabulary import FollowUpStatus, Reference, RoleId, VarianceKind
+from service.domain.vocabulary import FollowUpStatus, RoleId, VarianceKind
 
 
 def open_first(
@@ -36,8 +36,21 @@ def open_first(
         opens_at = view.due(_clock(view, stage, template, placement), template.opens_after)
         if opens_at > view.now:
             return Plan(wake_at=(opens_at,))
-    ownership = owner_of(view, template, roster)
-    return _open(view, stage, template, placement, ownership, because=_reason(view, template))
+    because = _reason(view, template)
+    former = _former_owner(view, template, roster)
+    if former is not None:
+        because = f"{because} ({former.holder.display} had accepted it on another pathway, which has ended)"
+    ownership = former or owner_of(view, template, roster)
+    return _open(view, stage, template, placement, ownership, because=because)
+
+
+def _former_owner(view: View, template: FollowUpTask, roster: Roster) -> Ownership | None:
+    """Whoever had accepted this already where it was asked before, as long as they hold the role that is asked here."""
+    owner = view.former_owners.get(template.id)
+    is_first = not any(view.is_own(f) for f in view.occurrences(template.id))
+    if owner is None or not is_first or template.asks_sender:
+        return None
+    return as_holder(owner, template.owner, roster)
 
 
 def already_done(view: View, template: FollowUpTask) -> list[Variance]:
@@ -65,7 +78,8 @@ def open_again(
     *,
     not_before: datetime,
 ) -> Plan:
-    standing = standings_of(template, [latest], None, latest=False)
+    own = [latest] if view.is_own(latest) else []  # another pathway's attempt climbs the ladder there
+    standing = standings_of(template, own, None, latest=False)
     if not_before > view.now:
         return Plan(standings=standing, wake_at=(not_before,))
     ownership = _next_owner(view, template, roster, latest)
@@ -106,7 +120,7 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
     """After a failed attempt the same role goes on; after a refusal somebody else: same role, ladder, then lead."""
     if not refused(latest):
         return owner_of(view, template, roster)
-    not_again = _refusers(view, latest, roster)
+    not_again = refusers(view, latest, roster)
     first = owner_of(view, template, roster, not_again=not_again)
     if not first.is_stand_in:
         return first
@@ -118,12 +132,6 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
         if not ownership.is_stand_in:
             return ownership
     return first
-
-
-def _refusers(view: View, latest: FollowUp, roster: Roster) -> list[Reference]:
-    owners = [f.owner for f in view.attempts_with(latest) if refused(f) and f.owner is not None]
-    # One person may stand on the roster twice: under a PractitionerRole and as the Practitioner.
-    return [*owners, *(known_holder(owner, roster).practitioner for owner in owners)]
 
 
 def _open(

@@ -1,40 +1,76 @@
 """One person with several records: what is about them in the records that were merged away, and what of ours is there.
 
-Pure. The record that stays says whom it replaces; a CarePlan that was moved remembers from where.
+Decides nothing. The record that stays says whom it replaces; a CarePlan that was moved remembers from where, until the
+record from where it came says that it stands for itself again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from service.domain.vocabulary import Reference
 from service.fhir.full_urls import resolved
-from service.fhir.patient_links import replaces
+from service.fhir.patient_links import Ambiguous, Read, replaces, survivor
 from service.fhir.read.elements import extensions
-from service.fhir.read.facts import is_ours
-from service.fhir.references import reference_to, relative_reference
+from service.fhir.read.facts import OURS, is_ours
+from service.fhir.references import identifier_values, reference_to, relative_reference
 from service.fhir.searches import people_of
 from service.fhir.systems import MOVED_FROM
-from service.ports import Resource
+from service.ports import NotInRecord, Resource
 
 MOVED_KINDS = frozenset({"CarePlan", "Task"})
-"""What of ours follows a person; what was said to people (Communication) stays as it was said."""
+"""What of ours follows a person whose records were merged; what was said to people (Communication) stays as it was
+said, because the records are read together."""
 
 
 def former_records(person: Reference, resources: Iterable[Resource], base: str) -> frozenset[Reference]:
     """The records that were merged into the person's, as far as these resources tell."""
-    found: set[Reference] = set()
-    for each in resources:
-        kind = each.get("resourceType")
-        if kind == "Patient":
-            found.update(replaces(each, base))
-        elif kind in MOVED_KINDS and (marks := list(_moved_from(each))) and is_ours(each):
+    known = list(resources)
+    found = set(_said(known, base))
+    for each in known:
+        if each.get("resourceType") in MOVED_KINDS and (marks := list(moved_from(each))) and is_ours(each):
             found.update(marks)
     return frozenset(found - {person})
 
 
-def _moved_from(plan: Resource) -> Iterator[Reference]:
+def parted(
+    person: Reference, former: Iterable[Reference], resources: Iterable[Resource], read: Read, base: str
+) -> frozenset[Reference]:
+    """Of these former records, the ones that nothing links to the person any more: their merge was taken back.
+
+    Only a Patient that was read and says so counts; one that is missing, hidden or linked in a circle stays former.
+    """
+    known = list(resources)
+    patients = {reference_to(each): each for each in known if each.get("resourceType") == "Patient"}
+    mine = {person, *_said(known, base)}
+
+    def look(reference: Reference) -> Resource:
+        return patients[reference] if reference in patients else read(reference)
+
+    return frozenset(
+        each for each in former if each in patients and _stands_apart(patients[each], mine, look, base)
+    )
+
+
+def _stands_apart(patient: Resource, mine: Collection[Reference], read: Read, base: str) -> bool:
+    if reference_to(patient) in mine:
+        return False
+    try:
+        return reference_to(survivor(patient, read, base)) not in mine
+    except (Ambiguous, NotInRecord):
+        return False
+
+
+def _said(resources: Iterable[Resource], base: str) -> Iterator[Reference]:
+    """Whom the Patients among these say that they replace."""
+    for each in resources:
+        if each.get("resourceType") == "Patient":
+            yield from replaces(each, base)
+
+
+def moved_from(plan: Resource) -> Iterator[Reference]:
+    """The records under which an enrolment CarePlan stood before, the first one first."""
     for mark in extensions(plan, MOVED_FROM):
         if reference := relative_reference(mark.get("valueString")):
             yield reference
@@ -64,3 +100,17 @@ def standing_under(
             if whose in wanted:
                 found[own] = each, whose
     return list(found.values())
+
+
+def belonging_to(enrolment: str, resources: Iterable[Resource]) -> list[Resource]:
+    """All of ours that is part of this enrolment, with what was said to people about it: known by its identifier."""
+    return [each for each in resources if any(_is_part(value, enrolment) for value in _named(each))]
+
+
+def _is_part(value: str, enrolment: str) -> bool:
+    return value == enrolment or value.startswith(f"{enrolment}/")
+
+
+def _named(resource: Resource) -> Iterator[str]:
+    for system in OURS.get(str(resource.get("resourceType")), ()):
+        yield from identifier_values(resource, system)

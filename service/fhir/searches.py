@@ -72,11 +72,21 @@ def anchored_searches(anchors: Iterable[Reference], pathways: Iterable[PathwayId
     One that is over counts too: where the same resource began the pathway again, it is about the same person.
     """
     known = sorted(pathways)
-    tokens = iter([_token(ENROLMENT, f"{pathway}/{anchor}") for anchor in anchors for pathway in known])
+    return enrolments_named(f"{pathway}/{anchor}" for anchor in anchors for pathway in known)
+
+
+def enrolments_named(identifiers: Iterable[str]) -> list[Search]:
+    """Enrolments of these names, whoever they are about and whatever their status."""
+    tokens = iter([_token(ENROLMENT, each) for each in identifiers])
     searches = []
     while batch := list(islice(tokens, ENROLMENTS_PER_SEARCH)):
         searches.append(Search(kind="CarePlan", params=(("identifier", ",".join(batch)),)))
     return searches
+
+
+def ours_under(person: Reference) -> list[Search]:
+    """Everything of the types in which we write about a person, of any age."""
+    return [Search(kind=kind, params=((_PARAMETER.get(kind, "patient"), person),)) for kind in sorted(ALWAYS)]
 
 
 def anchors_of(enrolment: Resource) -> list[Reference]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from service.domain.vocabulary import Reference
-from service.fhir.read.elements import extension_value
-from service.fhir.references import mapping, reference_to, referred
-from service.fhir.systems import ENROLMENT_ANCHOR
+from service.fhir.belonging import anchor_of
+from service.fhir.references import mapping, reference_to
 from service.fhir.times import parse_time
 from service.ports import FhirRecord, NotInRecord, Resource
 
@@ -17,11 +16,6 @@ def beginnings(periods: Iterable[Resource], zone: tzinfo) -> list[datetime]:
     """When each of these began, of those that say so."""
     starts = (parse_time(mapping(each.get("period")).get("start"), zone) for each in periods)
     return [start for start in starts if start is not None]
-
-
-def anchor_of(plan: Resource) -> Reference | None:
-    """What an enrolment CarePlan says that it began with."""
-    return referred(extension_value(plan, ENROLMENT_ANCHOR, "valueReference"))
 
 
 def read_anchors(

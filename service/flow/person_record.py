@@ -12,20 +12,21 @@ from typing import Any, Protocol
 
 from service.domain.evidence import PersonRecord
 from service.domain.vocabulary import RUNNING_PLAN, Reference
-from service.fhir.former_records import former_records, readdressed
+from service.fhir.belonging import Reading, anchor_of
+from service.fhir.former_records import former_records, parted, readdressed
 from service.fhir.labels import high_water
 from service.fhir.patient_links import FURTHEST
 from service.fhir.read import Catalogue, read_person
 from service.fhir.references import reference_to
 from service.fhir.searches import enrolment_search, person_searches
-from service.flow.anchors import anchor_of, beginnings, read_anchors
+from service.flow.anchors import beginnings, read_anchors
 from service.ports import FhirRecord, Resource, Search
 
 Directory = Callable[[], Sequence[Resource]]
 
 
 class Asked(Protocol):
-    """What of a site's practice decides how much is read (see reconcile.Practice)."""
+    """What of a site's practice decides how much is read (see practice.Practice)."""
 
     @property
     def catalogue(self) -> Catalogue: ...
@@ -47,19 +48,37 @@ class Seen:
     as_read: Sequence[Resource] = ()
     former: frozenset[Reference] = frozenset()
     """Records of the same person that were merged into theirs; in `resources` all is as if it were about the person."""
+    parted: frozenset[Reference] = frozenset()
+    """Records that had been merged into theirs and stand for themselves again."""
+
+    @property
+    def reading(self) -> Reading:
+        """As read, for whoever asks whose something is."""
+        return Reading(resources=self.as_read, former=self.former, parted=self.parted)
 
 
 def read_record(
-    person: Reference, record: FhirRecord, asked: Asked, now: datetime, directory: Directory
+    person: Reference,
+    record: FhirRecord,
+    asked: Asked,
+    now: datetime,
+    directory: Directory,
+    known: frozenset[Reference] = frozenset(),
 ) -> Seen:
-    """The person's record with those that were merged into it: each reading may tell of another merge."""
+    """The person's record with those that were merged into it: each reading may tell of another merge, or of its end.
+
+    `known`: records that say so themselves, where the person's own does not.
+    """
+    base = asked.catalogue.base_url
     seen = _read(person, frozenset(), record, asked, now, directory)
+    apart: frozenset[Reference] = frozenset()
     for _ in range(FURTHEST):
-        former = former_records(person, seen.as_read, asked.catalogue.base_url)
-        if former <= seen.former:
+        told = former_records(person, seen.as_read, base) | known
+        apart |= parted(person, told, seen.as_read, record.read, base)
+        if told - apart == seen.former:
             break
-        seen = _read(person, former | seen.former, record, asked, now, directory)
-    return seen
+        seen = _read(person, told - apart, record, asked, now, directory)
+    return replace(seen, parted=apart)
 
 
 def _read(

@@ -20,6 +20,7 @@ from service.domain.owners import NoAccountablePerson
 from service.domain.pathway import Once, Pathway, Start
 from service.domain.versions import Versions
 from service.domain.vocabulary import PathwayId, Reference
+from service.fhir.belonging import stands_under
 from service.fhir.read import Catalogue, read_person
 from service.fhir.references import identifier_values, mapping
 from service.fhir.searches import (
@@ -148,11 +149,11 @@ class _Count:
             for person in sorted(self._about)
             for name in self._names(relaxed, self._alone(person))
         }
-        there = self._there(pathway, likely)
+        woken: set[Reference] = set()
+        there = self._there(pathway, likely, woken)
         open_names = self._with_all_evidence(pathway, {n: p for n, p in likely.items() if n not in there})
         missed: list[str] = []
         pending: list[str] = []
-        woken: set[Reference] = set()
         for name, person in open_names.items():
             begins = self._begins_now(person)
             if begins is None:
@@ -174,10 +175,20 @@ class _Count:
     def _names(self, pathway: Pathway, record: PersonRecord) -> Iterator[str]:
         return (f"{pathway.id}/{each.anchor}" for each in candidates(pathway, record, self._now))
 
-    def _there(self, pathway: Pathway, likely: Mapping[str, Reference]) -> set[str]:
+    def _there(self, pathway: Pathway, likely: Mapping[str, Reference], woken: set[Reference]) -> set[str]:
         anchors = [Reference(name.partition("/")[2]) for name in likely]
         found = self._record.search_all(anchored_searches(anchors, [pathway.id])) if anchors else []
-        return {value for plans in found for plan in plans for value in identifier_values(plan, ENROLMENT)}
+        there: set[str] = set()
+        for plan in (plan for plans in found for plan in plans):
+            for value in identifier_values(plan, ENROLMENT):
+                if value not in likely or self._stands_right(plan, likely[value]):
+                    there.add(value)
+                else:  # what began it is about somebody else by now: whoever holds it lets it go when looked at
+                    woken.update(people_of(plan, self._catalogue.base_url))
+        return there
+
+    def _stands_right(self, plan: Resource, person: Reference) -> bool:
+        return stands_under(plan, person, self._record.read, self._catalogue.base_url)
 
     def _with_all_evidence(self, pathway: Pathway, names: Mapping[str, Reference]) -> dict[str, Reference]:
         """Of those without an enrolment, the ones that begin it when everything its starts ask about is known."""

@@ -16,6 +16,7 @@ from service.fhir.hl7v2.header import (
     Condition,
     Header,
     Refused,
+    check_certificate,
     is_acknowledgement,
     read_header,
     sender_of,
@@ -56,8 +57,13 @@ class Answered:
     """The sender asks for no answer and its message could not be stored: only a broken connection tells it."""
 
 
-def open_frame(body: bytes, senders: Sequence[Sender], now: datetime) -> Opened:
-    """Everything that can be checked without the record. Takes some milliseconds."""
+def open_frame(
+    body: bytes, senders: Sequence[Sender], now: datetime, shown: frozenset[str] = frozenset()
+) -> Opened:
+    """Everything that can be checked without the record. Takes some milliseconds.
+
+    `shown`: the names in the certificate of whoever sent it; none when they had to show none.
+    """
     opened = Opened(body=body)
     try:
         message = parsed(body, wanted=READ)
@@ -66,6 +72,7 @@ def open_frame(body: bytes, senders: Sequence[Sender], now: datetime) -> Opened:
         if opened.is_answer:
             return opened
         sender = sender_of(header, senders)
+        check_certificate(sender, senders, shown)
         opened = Opened(body=body, message=message, header=header, sender=sender)
         messages_of(message, sender, now, digest="")
     except Unreadable as problem:

@@ -7,28 +7,30 @@ fence on the enrolment. Must not know who woke it or why.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from service.domain.decide import decide_all
 from service.domain.evidence import PersonRecord
 from service.domain.intents import Decision
 from service.domain.pathway import Pathway
 from service.domain.versions import Versions
-from service.domain.vocabulary import PathwayId, Reference
+from service.domain.vocabulary import Reference
+from service.fhir.belonging import claims, remembering
 from service.fhir.notification_references import lookups
-from service.fhir.read import Catalogue, read_person
+from service.fhir.read import read_person
 from service.fhir.read.roster import unnamed
 from service.fhir.render import render
 from service.flow.capacity import read_capacities, unread
 from service.flow.decision_log import note_decision
-from service.flow.move import move_work
+from service.flow.move import Moved, Mover
 from service.flow.person_record import Seen, all_of, by_reference, read_record
+from service.flow.practice import Practice
 from service.flow.write_back import write_back
+from service.flow.writing_round import Round, write_round
 from service.ports import (
     FhirRecord,
-    RecordFailure,
     RecordRefused,
     RecordUnavailable,
     Resource,
@@ -49,29 +51,6 @@ WriteAll = Callable[[Sequence[Write]], object]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Practice:
-    """How a site wants its people cared for: what the wiring makes of the mappings folder and the settings."""
-
-    pathways: Mapping[PathwayId, Pathway]
-    """The current version of each."""
-    catalogue: Catalogue
-    types: frozenset[str]
-    """Resource types that any pathway asks about."""
-    ever: frozenset[str] = frozenset()
-    """Of these, the ones to be read whole: a pathway asks whether something was *ever* so."""
-    lookback: timedelta = timedelta(days=30)
-    """How long before the beginning of the oldest running enrolment the record is read."""
-    software_version: str = ""
-    earlier: tuple[Pathway, ...] = ()
-    """Versions that people are still on although another one is current."""
-
-    @property
-    def versions(self) -> list[Pathway]:
-        """Everything that can be decided by; current ones first."""
-        return [*self.pathways.values(), *self.earlier]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Reconciled:
     """What one reconcile came to."""
 
@@ -87,6 +66,8 @@ class Reconciled:
     """`<pathway> <version>` of each running enrolment that none of our files is about; it is left as it is."""
     elsewhere: tuple[Reference, ...] = ()
     """Where this person's care goes on, when their record was merged into another: to be looked at next."""
+    others: tuple[Reference, ...] = ()
+    """Who else gained or lost work, because it stood under somebody whom it is not about: to be looked at too."""
 
     @property
     def writes(self) -> int:
@@ -102,55 +83,114 @@ def reconcile(
     now: datetime,
     directory: Callable[[], Sequence[Resource]] = lambda: (),
     decide: Decide = decide_all,
+    former: frozenset[Reference] = frozenset(),
 ) -> Reconciled:
     """Bring the record of one person up to date as of `now`; `directory` gives the site's staff as read.
+
+    `former`: records that say they were merged into this one, where it does not say so itself.
 
     RecordUnavailable: try again later; nothing is half done that another reconcile does not finish. RecordRefused: the
     server will not accept this as it is, somebody has to look; the person's other pathways have been written.
     """
-    written: list[Written] = []
-    for tries in range(1, TRIES + 1):
-        seen = read_record(person, record, practice, now, directory)
-        try:
-            moved = move_work(
-                person, seen.as_read, seen.former, record, practice.catalogue, now, practice.software_version
-            )
-        except VersionConflict:
-            continue
-        written += moved.written
-        if moved.elsewhere is not None:
-            return Reconciled(
-                next_due_at=None, written=tuple(written), seen=seen.record, elsewhere=(moved.elsewhere,)
-            )
-        if moved.written:
-            continue  # read again as it stands now
-        seen, decisions = _decided(
-            seen, decide, record, practice, now, write=lambda writes: write_back(record, writes)
-        )
-        failures: list[RecordFailure] = []
-        for decision in decisions:
+    doing = _Doing(record=record, practice=practice, now=now, directory=directory, decide=decide)
+    return doing.reconcile(person, former)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Once:
+    """One reading of the record and what was done about it."""
+
+    seen: Seen
+    moved: Moved
+    decisions: tuple[Decision, ...] = ()
+    round: Round = field(default_factory=Round)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Doing:
+    """One reconcile under way."""
+
+    record: FhirRecord
+    practice: Practice
+    now: datetime
+    directory: Callable[[], Sequence[Resource]]
+    decide: Decide
+
+    def reconcile(self, person: Reference, former: frozenset[Reference]) -> Reconciled:
+        written: list[Written] = []
+        others: dict[Reference, None] = {}
+        for tries in range(1, TRIES + 1):
             try:
-                written += _write(decision, seen, record, practice, now)
-            except (RecordRefused, VersionConflict) as failure:
-                failures.append(failure)  # the person's other pathways do not wait for this one
-        if any(isinstance(failure, VersionConflict) for failure in failures):
-            log.info("somebody else wrote in between: reading again", extra={"tries": tries})
-            continue
-        if failures:
-            raise failures[0]
-        return Reconciled(
-            next_due_at=min((d.next_due_at for d in decisions if d.next_due_at), default=None),
-            written=tuple(written),
-            decisions=decisions,
-            seen=seen.record,
-            tries=tries,
-            broken=seen.record.broken,
-            unreadable=seen.record.unreadable,
-            not_followed=_not_followed(seen.record, practice),
+                once = self._once(person, former)
+            except VersionConflict:
+                continue
+            written += (*once.round.written, *once.moved.written)
+            others |= dict.fromkeys(once.moved.others)
+            if once.moved.elsewhere is not None:
+                there = self._there(person, once, former)
+                return replace(
+                    there,
+                    written=(*written, *there.written),
+                    others=tuple(others | dict.fromkeys(there.others)),
+                )
+            if once.moved.written:
+                continue  # read again as it stands now
+            if once.round.conflicts:
+                log.info("somebody else wrote in between: reading again", extra={"tries": tries})
+                continue
+            if once.round.failures:
+                raise once.round.failures[0]
+            return self._done(once, written, others, tries)
+        raise RecordUnavailable(
+            f"Somebody else wrote to the same enrolment {TRIES} times while it was being decided."
+            " It is tried again later."
         )
-    raise RecordUnavailable(
-        f"Somebody else wrote to the same enrolment {TRIES} times while it was being decided. It is tried again later."
-    )
+
+    def _once(self, person: Reference, former: frozenset[Reference]) -> _Once:
+        """Read, move what stands under the wrong record, else decide and write."""
+        record, practice, now = self.record, self.practice, self.now
+        seen = read_record(person, record, practice, now, self.directory, former)
+        mover = Mover(
+            record=record, catalogue=practice.catalogue, now=now, software_version=practice.software_version
+        )
+        moved = mover.follow(person, seen.reading)
+        if moved.written or moved.elsewhere is not None:
+            return _Once(seen=seen, moved=moved)
+        seen, decisions = _decided(
+            seen, self.decide, record, practice, now, write=lambda writes: write_back(record, writes)
+        )
+        done = write_round(decisions, lambda decision: _write(decision, seen, record, practice, now))
+        if done.taken:
+            moved = mover.fetch(person, done.taken)
+        return _Once(seen=seen, moved=moved, decisions=decisions, round=done)
+
+    def _there(self, person: Reference, once: _Once, former: frozenset[Reference]) -> Reconciled:
+        """Where care goes on; a record that does not know of this one is looked at with it, or nothing would begin."""
+        stays, base = once.moved.elsewhere, self.practice.catalogue.base_url
+        assert stays is not None
+        there = Reconciled(next_due_at=None)
+        if not former and not claims((stays,), person, self.record.read, base):
+            there = self.reconcile(stays, once.seen.former | {person})
+        written, others = there.written, there.others
+        return Reconciled(
+            next_due_at=None, written=written, seen=once.seen.record, elsewhere=(stays,), others=others
+        )
+
+    def _done(
+        self, once: _Once, written: Sequence[Written], others: Iterable[Reference], tries: int
+    ) -> Reconciled:
+        seen = once.seen.record
+        return Reconciled(
+            next_due_at=min((d.next_due_at for d in once.decisions if d.next_due_at), default=None),
+            written=tuple(written),
+            decisions=once.decisions,
+            seen=seen,
+            tries=tries,
+            broken=seen.broken,
+            unreadable=seen.unreadable,
+            not_followed=_not_followed(seen, self.practice),
+            others=tuple(others),
+        )
 
 
 def look(
@@ -232,6 +272,8 @@ def _write(
 ) -> Sequence[Written]:
     writes = rendered(decision, seen, practice, now)
     note_decision(decision, writes)
+    if decision.enrolment.reference is None and writes and seen.former:
+        writes = [remembering(writes[0], seen.reading, practice.catalogue.base_url), *writes[1:]]
     return write_back(record, writes).written if writes else ()
 
 

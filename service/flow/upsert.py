@@ -19,6 +19,7 @@ from service.fhir.messages.merging import first_told, merged
 from service.fhir.messages.people import (
     carries,
     the_one,
+    those_who_hold,
     with_old_identifiers,
     with_replaced,
     with_replacement,
@@ -148,7 +149,8 @@ class _Attempt:
 
     def _patient(self, found: Mapping[str, Sequence[Resource]]) -> Resource | None:
         mine = [each for each in found["Patient"] if carries(each, self._message.patient.keys)]
-        return the_one(mine, self._read, self._site.base_url)
+        holders = those_who_hold(mine, self._message.patient.keys)
+        return the_one(holders, self._read, self._site.base_url)
 
     def _read(self, reference: Reference) -> Resource:
         try:

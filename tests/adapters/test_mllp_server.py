@@ -6,21 +6,17 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
 
 import hl7
 import hl7.mllp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from service.adapters.mllp_frames import Fault, framed
-from service.adapters.mllp_server import Bounds, MllpServer, Reply
+from service.adapters.mllp_server import Bounds, MllpServer, Reply, names_in
 from service.adapters.mllp_tls import ServerTls
+from tests.certificates import authority_with
 from tests.processes import PATIENCE
 
 ACK = b"MSH|^~\\&|||||||ACK|1|P|2.5.1\rMSA|AA|"
@@ -33,9 +29,12 @@ class Answers:
         self.came: list[bytes | Fault] = []
         self.asked = 0
         self.held: asyncio.Event | None = None
+        self.shown: frozenset[str] = frozenset()
+        """Names in the certificate of whoever sent the last one."""
 
-    async def __call__(self, frame: bytes | Fault) -> Reply:
+    async def __call__(self, frame: bytes | Fault, shown: frozenset[str]) -> Reply:
         self.asked += 1
+        self.shown = shown
         if self.held is not None:
             await self.held.wait()
         self.came.append(frame)
@@ -236,53 +235,7 @@ def test_stopping_finishes_the_message_in_hand():
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory) -> Path:
     """An authority, a server's certificate and a client's, made for this run."""
-    folder: Path = tmp_path_factory.mktemp("tls")
-    authority = ec.generate_private_key(ec.SECP256R1())
-    write(
-        folder,
-        "ca",
-        authority,
-        signed("authority", authority, by="authority", key=authority, is_authority=True),
-    )
-    for name in ("server", "client"):
-        own = ec.generate_private_key(ec.SECP256R1())
-        write(folder, name, own, signed(name, own, by="authority", key=authority))
-    return folder
-
-
-def signed(
-    name: str,
-    own: ec.EllipticCurvePrivateKey,
-    *,
-    by: str,
-    key: ec.EllipticCurvePrivateKey,
-    is_authority: bool = False,
-) -> x509.Certificate:
-    def called(who: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, who)])
-
-    now = datetime.now(UTC)
-    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    usage = x509.KeyUsage(
-        digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
-        key_agreement=False, key_cert_sign=is_authority, crl_sign=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    builder = x509.CertificateBuilder(
-        called(by), called(name), own.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=2)
-    )  # fmt: skip
-    builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-    return (
-        builder.add_extension(here, critical=False)
-        .add_extension(usage, critical=True)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def write(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
-    pem = serialization.Encoding.PEM
-    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / f"{name}.key").write_bytes(key.private_bytes(pem, *plain))
-    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(pem))
+    return authority_with(tmp_path_factory.mktemp("tls"), "server", "client")
 
 
 def client_tls(folder: Path, *, shows_certificate: bool) -> ssl.SSLContext:
@@ -325,7 +278,35 @@ def test_where_clients_must_show_a_certificate_others_are_not_heard(certificates
         finally:
             writer.close()
 
-    assert played(story, tls=server_tls(certificates, asks=True)).came == [b"known"]
+    answers = played(story, tls=server_tls(certificates, asks=True))
+    assert answers.came == [b"known"]
+    assert answers.shown == {"CN:client", "DNS:client.example", "IP:127.0.0.1"}
+
+
+def test_a_certificate_that_nobody_asked_for_and_nobody_checked_says_nothing(certificates):
+    async def story(server, _):
+        reader, writer = await connected(server, ssl=client_tls(certificates, shows_certificate=True))
+        writer.write(framed(b"hello"))
+        assert await answer(reader) == ACK + b"hello"
+        writer.close()
+
+    assert played(story, tls=server_tls(certificates, asks=False)).shown == frozenset()
+
+
+def test_every_kind_of_name_in_a_certificate_is_told_as_it_is_listed():
+    certificate = {
+        "subject": ((("countryName", "US"),), (("commonName", "ADT Engine"),)),
+        "subjectAltName": (
+            ("DNS", "Engine.Hospital.Example"),
+            ("URI", "urn:hospital:engine"),
+            ("email", "it@hospital.example"),
+            ("IP Address", "10.1.2.3"),
+        ),
+    }
+    assert names_in(certificate) == {
+        "CN:ADT Engine", "DNS:engine.hospital.example", "URI:urn:hospital:engine", "email:it@hospital.example", "IP:10.1.2.3",
+    }  # fmt: skip
+    assert names_in(None) == names_in({}) == frozenset()
 
 
 def test_words_in_clear_to_a_server_with_tls_reach_nobody(certificates):

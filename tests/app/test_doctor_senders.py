@@ -37,6 +37,17 @@ def test_a_list_with_mistakes_says_what_it_stops(tmp_path) -> None:
     assert finding[1].endswith("web, worker and mllp do not start with it.")
 
 
+def test_certificates_that_nobody_checks_are_told_before_the_process_is_started(tmp_path) -> None:
+    (tmp_path / "senders.yaml").write_text(
+        "senders:\n  a: {accepts: hl7v2, application: X, facility: Y, certificates: ['CN:x']}\n",
+        encoding="utf-8",
+    )
+    found = said(examine_installation(load_settings({}, mappings_dir=tmp_path)))
+
+    [(outcome, sentence, _)] = [each for each in found if "certificates of a" in each[1]]
+    assert (outcome, "THROUGHLINE_MLLP_TLS_CLIENT_CA is not set" in sentence) == ("bad", True)
+
+
 def test_where_nobody_may_send_nothing_is_said(tmp_path) -> None:
     assert said(sender_findings(lambda: read_senders(tmp_path, DENVER), never, HOUSE_NOW)) == []
 

@@ -55,16 +55,46 @@ def held(server):
     return {kind: total(kind) for kind in KINDS}
 
 
+def live(base_url, **credentials):
+    """What `make test-live` runs, with nothing of this environment but the credentials."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("THROUGHLINE_", "PYTEST_"))}
+    environment = inherited | credentials | {"THROUGHLINE_LIVE_FHIR": base_url}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "live", "tests/live"]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_live_suite_passes_and_cleans_up_after_itself(server, way):
     before = held(server)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("THROUGHLINE_", "PYTEST_"))}
-    environment = inherited | WAYS[way] | {"THROUGHLINE_LIVE_FHIR": server.base_url}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "live", "tests/live"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = live(server.base_url, **WAYS[way])
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
     assert "The server kept" not in done.stdout
     assert held(server) == before
+
+
+WRONG = {
+    "no credentials": ("/fhir", {}, "the FHIR server does not let us (401, login)"),
+    "a wrong token": ("/fhir", {"THROUGHLINE_FHIR_AUTH_TOKEN": "guessed"}, "Check the THROUGHLINE_FHIR_AUTH_… settings"),
+    "a wrong secret": (
+        "/fhir",
+        {"THROUGHLINE_FHIR_AUTH_CLIENT_ID": "secretive", "THROUGHLINE_FHIR_AUTH_CLIENT_SECRET": "guessed"},
+        "The token server gave no token (401, invalid_client). Check THROUGHLINE_FHIR_AUTH_CLIENT_ID",
+    ),
+    "a wrong path": ("/elsewhere", WAYS["a bearer token"], "the base address of a FHIR server?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_with_the_server_or_the_credentials_is_said_once_and_in_words(server, what):
+    path, credentials, words = WRONG[what]
+    done = live(server.base_url.removesuffix("/fhir") + path, **credentials)
+
+    assert done.returncode == 1
+    assert words in done.stdout
+    assert "throughline doctor --fhir" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) <= 6
+    assert "guessed" not in done.stdout

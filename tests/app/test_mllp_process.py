@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
+from dataclasses import replace
 from datetime import timedelta
 
 import hl7
@@ -14,7 +16,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.adapters.mllp_frames import Fault
+from service.adapters.mllp_frames import Fault, framed
+from service.adapters.mllp_server import Bounds, MllpServer
+from service.adapters.mllp_tls import ServerTls
 from service.adapters.tracing import Tracing
 from service.app.heartbeat import Heartbeat
 from service.app.mllp_process import Hl7v2Door, MllpMetrics, beat_until, inbox_answers
@@ -22,8 +26,10 @@ from service.app.operations_port import Operations
 from service.app.senders import sender_token
 from service.ports import InboxUnavailable
 from tests.app.test_cli import throughline
+from tests.certificates import authority_with
 from tests.fakes import FakeInbox, FakeMessageInbox, ManualClock
 from tests.messages import SENDERS, an_adt
+from tests.processes import PATIENCE
 
 YAML = """senders:
   a: {accepts: [fhir-messages, hl7v2], application: ADTApp, facility: GHHSFacility}
@@ -42,11 +48,13 @@ def mappings(tmp_path):
 
 
 class Door:
-    def __init__(self, inbox: FakeInbox | None = None, tracing: Tracing | None = None) -> None:
+    def __init__(
+        self, inbox: FakeInbox | None = None, tracing: Tracing | None = None, senders=SENDERS
+    ) -> None:
         self.inbox = FakeMessageInbox(inbox or FakeInbox())
         self.registry = CollectorRegistry()
         self.door = Hl7v2Door(
-            senders=SENDERS,
+            senders=senders,
             inbox=self.inbox,
             clock=ManualClock(),
             metrics=MllpMetrics(self.registry),
@@ -181,6 +189,45 @@ def test_files_for_tls_that_cannot_be_used_are_told(mappings, tmp_path):
 
     assert shown.exit_code == 3
     assert "The files for TLS cannot be used" in shown.output
+
+
+def test_certificates_that_nobody_would_check_keep_it_from_starting(mappings, tmp_path):
+    bound = YAML.replace("facility: GHHSFacility", "facility: GHHSFacility, certificates: ['CN:engine']")
+    (tmp_path / "senders.yaml").write_text(bound, encoding="utf-8")
+    shown = throughline("mllp", **mappings)
+
+    assert shown.exit_code == 3
+    assert "THROUGHLINE_MLLP_TLS_CLIENT_CA is not set: nobody's certificate would be looked at" in " ".join(
+        shown.output.split()
+    )
+    assert "CN:engine" in throughline("senders", **mappings).output
+
+
+def test_over_a_real_line_each_certificate_speaks_for_its_own_sender_only(tmp_path):
+    """Two clients of one authority, both trusted with the line; one takes the name of the other."""
+    folder = authority_with(tmp_path, "server", "engine", "clinic")
+    door = Door(senders=[replace(SENDERS[0], certificates=frozenset({"DNS:engine.example"}))])
+
+    async def says(server: MllpServer, who: str) -> str:
+        tls = ssl.create_default_context(cafile=folder / "ca.pem")
+        tls.load_cert_chain(folder / f"{who}.pem", folder / f"{who}.key")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
+        writer.write(framed(an_adt()))
+        answer = await reader.readuntil(b"\x1c\r")
+        writer.close()
+        return str(hl7.parse(answer[1:-2]).segment("MSA")[1])
+
+    async def story() -> list[str]:
+        server = MllpServer(door.door.answer, Bounds())
+        tls = ServerTls(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+        await server.start("127.0.0.1", 0, tls.context)
+        async with asyncio.timeout(PATIENCE):
+            found = [await says(server, who) for who in ("clinic", "engine")]
+        await server.stop()
+        return found
+
+    assert asyncio.run(story()) == ["AR", "AA"]
+    assert len(door.inbox.stored) == 1
 
 
 def test_mistakes_in_the_list_of_senders_are_told_with_their_place(tmp_path):

@@ -41,6 +41,7 @@ def test_the_example_of_the_guide_is_read(tmp_path):
         endpoints=frozenset({"https://hospital.example/messages"}),
         application="ADTApp",
         facility="GHHSFacility",
+        certificates=frozenset({"DNS:engine.hospital.example"}),
         processing=frozenset({"P"}),
         match_on=("https://hospital.example/mrn",),
         authorities={
@@ -86,8 +87,8 @@ MISTAKES = {
     "unknown key": (
         "senders:\n  a: {accepts: fhir-messages, token: x}\n",
         [
-            ("2:31 unknown-key: 'token' is no key here → one of accepts, application, authorities, code-systems, endpoints,"
-            " facility, match-on, processing, timezone, why")
+            ("2:31 unknown-key: 'token' is no key here → one of accepts, application, authorities, certificates, code-systems,"
+            " endpoints, facility, match-on, processing, timezone, why")
         ],
     ),
     "a time zone of nowhere": (
@@ -101,6 +102,19 @@ MISTAKES = {
     "authorities as a list": (
         "senders:\n  a:\n    accepts: fhir-messages\n    authorities: [GHH]\n",
         ["4:5 bad-value: 'authorities' is a list of names and URLs → write name: URL under it"],
+    ),
+    "a certificate by a word": (
+        "senders:\n  a: {accepts: hl7v2, application: X, facility: Y, certificates: [engine]}\n",
+        [
+            ("2:67 bad-value: 'engine' cannot stand for 'certificates' → write a name in its certificate: DNS:, URI:, email:, IP:"
+            " or CN: before it")
+        ],
+    ),
+    "a certificate where there is no line": (
+        "senders:\n  a: {accepts: fhir-messages, certificates: ['CN:engine']}\n",
+        [
+            "2:31 unused-key: 'a' sends no hl7v2, and certificates are looked at nowhere else → remove it, or accept hl7v2 too"
+        ],
     ),
     "one header twice": (
         "senders:\n  a: {accepts: hl7v2, application: X, facility: Y}\n  b: {accepts: hl7v2, application: x, facility: Y}\n",

@@ -21,7 +21,8 @@ from service.domain.vocabulary import PathwayId, Reference, RoleId
 from service.fhir import systems
 from service.fhir.read import Catalogue
 from service.flow.catch_up import FAILED, CaughtUp
-from service.flow.reconcile import Practice, Reconciled
+from service.flow.practice import Practice
+from service.flow.reconcile import Reconciled
 from service.ports import InboxUnavailable, RawNotification, RecordRefused, RecordUnavailable, Written
 from tests.fakes import (
     HOUSE_NOW,

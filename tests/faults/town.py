@@ -27,7 +27,7 @@ from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.references import identifier_values
 from service.flow.directory import KeptDirectory
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.cases import Case, Step, case_files, read_case
 from service.pathways.library import Library, load_library
 from service.ports import Claim, FhirRecord, RawNotification, RecordFailure, Resource

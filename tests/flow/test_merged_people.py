@@ -2,129 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from pathlib import Path
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 
-from service.adapters.memory_record import Faults, InMemoryRecord
-from service.app.practice import practice_of, role_codes
+from service.adapters.memory_record import Faults
 from service.domain.vocabulary import Reference
 from service.fhir import systems
-from service.fhir.path_compiler import StrictPathCompiler
-from service.fhir.references import identifier_values
-from service.flow.directory import KeptDirectory
-from service.flow.reconcile import Reconciled, reconcile
-from service.pathways.library import load_library
 from service.ports import Capabilities, RecordUnavailable
-from tests.fakes import ManualClock
 from tests.fhir.r4 import check_r4
-
-MAPPINGS = Path(__file__).parents[1] / "app" / "mappings"
-DENVER = ZoneInfo("America/Denver")
-OLD, NEW, NEWEST = Reference("Patient/old"), Reference("Patient/new"), Reference("Patient/newest")
-ROLE = "https://throughline.example/fhir/CodeSystem/role"
+from tests.flow.two_records import NEW, NEWEST, OLD, Hospital, loaded_library
 
 
 @pytest.fixture(scope="module")
 def library():
-    return load_library(MAPPINGS, StrictPathCompiler(zone=DENVER), today=date(2026, 3, 6))
-
-
-class Hospital:
-    """Somebody has two records; a stay that ended stands under the old one."""
-
-    def __init__(self, library, **more) -> None:
-        self.library, self.clock = library, ManualClock()
-        self.record = InMemoryRecord(self.clock, **more)
-        self.practice = practice_of(
-            library, zone=DENVER, base_url="", accountable=Reference("Practitioner/boss")
-        )
-        self.record.put({"resourceType": "Practitioner", "id": "boss", "name": [{"text": "Ines Marchetti"}]})
-        self.record.put({"resourceType": "Practitioner", "id": "cora", "name": [{"text": "Cora Benitez"}]})
-        role = {"coding": [{"system": ROLE, "code": "coordinator"}]}
-        cora = {"reference": "Practitioner/cora"}
-        self.record.put(
-            {
-                "resourceType": "PractitionerRole",
-                "id": "cora",
-                "active": True,
-                "practitioner": cora,
-                "code": [role],
-            }
-        )
-        for person in (OLD, NEW, NEWEST):
-            self.record.put({"resourceType": "Patient", "id": person.partition("/")[2]})
-        self.record.put(
-            {
-                "resourceType": "Encounter",
-                "id": "stay",
-                "status": "finished",
-                "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
-                "subject": {"reference": OLD},
-                "period": {"start": "2026-03-01T08:00:00-07:00", "end": "2026-03-06T16:00:00-07:00"},
-            }
-        )  # fmt: skip
-
-    def look(self, person: Reference) -> Reconciled:
-        directory = KeptDirectory(self.record, role_codes(self.library), monotonic=lambda: 0.0)
-        return reconcile(
-            person,
-            record=self.record,
-            practice=self.practice,
-            now=self.clock.now(),
-            directory=directory.people,
-        )
-
-    def settles(self, *people: Reference) -> None:
-        """As the worker does: look until nothing is written, and then where care goes on."""
-        waiting = list(people)
-        for _ in range(30):
-            if not waiting:
-                return
-            done = self.look(waiting[0])
-            waiting += [each for each in done.elsewhere if each not in waiting]
-            if not done.writes:
-                waiting.pop(0)
-        raise AssertionError("does not settle")
-
-    def links(self, old: Reference, new: Reference, *, both: bool = True) -> None:
-        """As a merge leaves two Patients; `both` say so, or only the one that was merged."""
-        replaced = {"other": {"reference": new}, "type": "replaced-by"}
-        self.record.put({**self.record.read(old), "active": False, "link": [replaced]})
-        if both:
-            before = self.record.read(new)
-            link = [*before.get("link", []), {"other": {"reference": old}, "type": "replaces"}]
-            self.record.put({**before, "link": link})
-
-    def put_under(self, person: Reference, reference: str) -> None:
-        """The record server carries a resource over by itself."""
-        self.record.put({**self.record.read(Reference(reference)), "subject": {"reference": person}})
-
-    def contacted(self, person: Reference) -> None:
-        """As the coordinator completes the follow-up, whoever it is about."""
-        [task] = self.tasks()
-        changed = {"status": "completed", "lastModified": self.clock.now().isoformat()}
-        self.record.put({**task, **changed, "for": {"reference": person}})
-
-    def all(self, kind: str) -> list[dict]:
-        return [dict(r) for r in self.record.everything() if r["resourceType"] == kind]
-
-    def tasks(self) -> list[dict]:
-        return [t for t in self.all("Task") if identifier_values(t, systems.FOLLOW_UP)]
-
-    def whose(self) -> set[str]:
-        """Whose our work is."""
-        plans = {plan["subject"]["reference"] for plan in self.all("CarePlan")}
-        return plans | {task["for"]["reference"] for task in self.tasks()}
-
-    def told(self) -> list[tuple[str, str]]:
-        """(whom, first line) of each Communication about a move."""
-        moves = [c for c in self.all("Communication") if "/moved/" in identifier_values(c, systems.NOTICE)[0]]
-        return [
-            (c["recipient"][0]["display"], c["payload"][0]["contentString"].split("\n")[0]) for c in moves
-        ]
+    return loaded_library()
 
 
 @pytest.fixture
@@ -138,12 +30,12 @@ def hospital(library) -> Hospital:
 MOVED = "the record Patient/old was merged into Patient/new: both are of one person"
 
 
-@pytest.mark.parametrize(("both", "first"), [(True, OLD), (True, NEW), (False, OLD)])
+@pytest.mark.parametrize(("said_by", "first"), [("both", OLD), ("both", NEW), ("old", OLD), ("new", NEW)])
 def test_open_work_moves_to_the_record_that_stays_with_the_reason_and_its_owner_is_told(
-    hospital, both, first
+    hospital, said_by, first
 ):
-    """Whichever is looked at first; where only the one that was merged says so, it is the one that is looked at."""
-    hospital.links(OLD, NEW, both=both)
+    """Whichever is looked at first; where only one of them says so, it is the one that is looked at."""
+    hospital.links(OLD, NEW, said_by=said_by)
     hospital.settles(first)
 
     assert hospital.whose() == {NEW}
@@ -156,6 +48,26 @@ def test_open_work_moves_to_the_record_that_stays_with_the_reason_and_its_owner_
     ]
     for resource in (task, plan, *hospital.all("Communication"), *hospital.all("Provenance")):
         check_r4(resource)
+
+
+@pytest.mark.parametrize("said_by", ["both", "old", "new"])
+def test_what_begins_under_a_record_that_was_merged_away_before_begins_under_the_one_that_stays(
+    library, said_by
+):
+    """However the server links them: a discharge that begins nothing would be the gap that all this is about."""
+    hospital = Hospital(library)
+    hospital.links(OLD, NEW, said_by=said_by)
+    hospital.settles(OLD, NEW)
+
+    assert hospital.whose() == {NEW}
+    assert len(hospital.tasks()) == 1
+    hospital.clock.move(hours=5)
+    hospital.settles(NEW)
+    assert [plan["subject"]["reference"] for plan in hospital.all("CarePlan")] == [NEW, NEW]
+    stay = hospital.record.read(Reference("Encounter/stay"))
+    hospital.record.put({**stay, "status": "cancelled"})
+    hospital.settles(NEW)
+    assert {task["status"] for task in hospital.tasks()} == {"cancelled"}
 
 
 def test_it_moves_once_and_then_nothing_is_written_for_either(hospital):
@@ -270,13 +182,13 @@ def test_a_merge_of_a_merge_is_followed_to_its_end(hospital):
 
 
 def test_links_in_a_circle_or_into_nowhere_move_nobody_and_care_goes_on(hospital, caplog):
-    hospital.links(OLD, NEW, both=False)
-    hospital.links(NEW, OLD, both=False)
+    hospital.links(OLD, NEW, said_by="old")
+    hospital.links(NEW, OLD, said_by="old")
     hospital.settles(OLD, NEW)
     assert hospital.whose() == {OLD}
     assert "a merged record leads nowhere; care goes on where it is (Ambiguous)" in caplog.messages
 
-    hospital.links(OLD, Reference("Patient/gone"), both=False)
+    hospital.links(OLD, Reference("Patient/gone"), said_by="old")
     hospital.clock.move(hours=5)
     hospital.settles(OLD)
     assert len(hospital.all("CarePlan")) == 2  # silence escalates as ever

@@ -225,3 +225,57 @@ def test_what_other_resources_begin_is_left_to_the_sweep(site) -> None:
     assert "moderate-coordination" in practice.pathways
     assert PathwayId("moderate-coordination") not in counted
     assert {PATHWAY, PathwayId("step-up"), PathwayId("single-front-door")} <= set(counted)
+
+
+def test_whoever_was_put_right_and_whose_work_still_stands_under_the_wrong_person_is_missed(site) -> None:
+    """Nobody was told that the stay is about somebody else: the count finds it and has them looked at."""
+    name = site.stay("a")
+    site.enrols("a")
+    stay = site.record.read(Reference("Encounter/a"))
+    site.record.put({"resourceType": "Patient", "id": "p-b"})
+    site.record.put({**stay, "subject": {"reference": "Patient/p-b"}})
+
+    covered = site.count()
+    assert (covered.missed, covered.woken) == ((name,), {Reference("Patient/p-a"), Reference("Patient/p-b")})
+    site.enrols("b")
+    assert site.count().enrolled == (name,)
+
+
+def test_whoever_holds_what_is_about_somebody_else_is_looked_at_even_if_it_would_begin_nothing_there(
+    site,
+) -> None:
+    """The reason of the stay stands in a Condition that nobody has carried over yet."""
+    site.stay("a", reasonCode=None)
+    code = {"coding": [{"system": ICD, "code": "F33.2"}]}
+    about = {"subject": {"reference": "Patient/p-a"}, "encounter": {"reference": "Encounter/a"}}
+    site.record.put({"resourceType": "Condition", "id": "c", "code": code, **about})
+    site.enrols("a")
+    site.record.put({"resourceType": "Patient", "id": "p-b"})
+    stay = site.record.read(Reference("Encounter/a"))
+    site.record.put({**stay, "subject": {"reference": "Patient/p-b"}})
+
+    covered = site.count()
+    assert (covered.missed, covered.woken) == ((), {Reference("Patient/p-a")})
+    site.enrols("a")
+    assert site.count().woken == frozenset()
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"p-a": {"type": "replaced-by", "other": {"reference": "Patient/p-b"}}},
+        {"p-b": {"type": "replaces", "other": {"reference": "Patient/p-a"}}},
+    ],
+    ids=["the merged record says so", "the record that stays says so"],
+)
+def test_whoever_was_merged_is_not_missed_although_the_stay_still_stands_under_the_old_record(
+    site, links
+) -> None:
+    name = site.stay("a")
+    for each in ("p-a", "p-b"):
+        link = {"link": [links[each]]} if each in links else {}
+        site.record.put({"resourceType": "Patient", "id": each, **link})
+    site.enrols("a", "b")
+
+    covered = site.count()
+    assert (covered.enrolled, covered.missed) == ((name,), ())

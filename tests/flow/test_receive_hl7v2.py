@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,43 @@ from tests.fakes import FakeInbox, FakeMessageInbox
 from tests.messages import DENVER, SENDERS, adt_file, an_adt
 
 NOW = datetime(2026, 3, 6, 16, 30, tzinfo=DENVER)
+
+
+ENGINE = frozenset({"CN:engine", "DNS:engine.example"})
+BOUND = [replace(each, certificates=frozenset({"DNS:engine.example"})) for each in SENDERS[:1]]
+
+
+def shows(shown: frozenset[str], body: bytes, senders) -> tuple[list[str], list[bytes]]:
+    """What is answered to somebody who shows a certificate with these names, and what is stored."""
+    inbox = FakeMessageInbox()
+    answered = asyncio.run(answer_frame(open_frame(body, senders, NOW, shown), inbox, now=NOW, zone=DENVER))
+    return told(answered), [each.body for each in inbox.stored]
+
+
+def test_a_certificate_that_is_listed_speaks_for_its_sender():
+    said, stored = shows(ENGINE, an_adt(), BOUND)
+    assert (said, stored) == (["AA 1"], [an_adt()])
+
+
+@pytest.mark.parametrize("shown", [frozenset(), frozenset({"CN:engine"}), frozenset({"DNS:other.example"})])
+def test_without_a_certificate_that_is_listed_nobody_takes_a_senders_name(shown):
+    said, stored = shows(shown, an_adt(), BOUND)
+    assert (said[0].split()[0], stored) == ("AR", [])
+    assert "does not speak for this sending application and facility" in said[0]
+
+
+def test_a_certificate_that_is_listed_for_somebody_speaks_for_nobody_else():
+    others = [
+        replace(BOUND[0], name="other", application="Other"),
+        replace(SENDERS[0], certificates=frozenset()),
+    ]
+    said, stored = shows(ENGINE, an_adt(), others)
+    assert (said[0].split()[0], stored) == ("AR", [])
+
+
+def test_a_sender_that_wants_no_answer_gets_nothing_stored_under_a_name_that_is_not_its_own():
+    never = adt_file("A40")  # asks for no answer
+    assert shows(frozenset({"CN:other"}), never, BOUND) == ([], [])
 
 
 def sent(body: bytes, inbox: FakeMessageInbox | None = None) -> Answered:

@@ -16,7 +16,8 @@ from service.domain.vocabulary import PathwayId, Reference
 from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.references import identifier_values
-from service.flow.reconcile import Practice, reconcile
+from service.flow.practice import Practice
+from service.flow.reconcile import reconcile
 from service.pathways.library import load_library
 from tests.fakes import ManualClock
 from tests.fhir.r4 import check_r4

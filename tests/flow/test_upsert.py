@@ -412,6 +412,28 @@ def test_after_a_merge_the_old_number_finds_the_one_who_stays(registry):
     assert done.people == (Reference(f"Patient/{new['id']}"),)
 
 
+def test_after_a_merge_was_taken_back_each_number_finds_its_own_person_again(registry):
+    """The number of the one still stands with the other, out of use: that is no second person."""
+    registry.record.put(
+        {"resourceType": "Patient", "id": "old", "identifier": [{"system": MRN, "value": "815"}]}
+    )
+    merge(registry)
+    for patient in registry.all("Patient"):
+        kept = {name: value for name, value in patient.items() if name not in {"link", "active"}}
+        registry.record.put(kept)
+    [_, new] = registry.all("Patient")
+
+    def of(value: str, bundle: str) -> tuple[Reference, ...]:
+        number = {"identifier": [{"system": MRN, "value": value}]}
+        visit = {"identifier": [{"system": VISIT, "value": f"of {value}"}]}
+        return registry.told(
+            a_message(bundle_id=bundle, sent=sent(16), patient=number, encounter=visit)
+        ).people
+
+    assert of("815", "b9") == (Reference("Patient/old"),)
+    assert of("4711", "b10") == (Reference(f"Patient/{new['id']}"),)
+
+
 def test_a_stay_of_the_one_who_was_merged_follows_when_it_is_told_of_again(registry):
     registry.told(
         a_message(patient={"identifier": [{"system": MRN, "value": "815"}]}, event="admit", sent=sent(9))

@@ -25,7 +25,7 @@ def is_long() -> bool:
 
 
 def share(percent: float) -> Callable[[Any], Any]:
-    """Hypothesis' settings for a test that tries so many of a hundred cases.
+    """Hypothesis' settings for a test that tries so many of a hundred cases that are asked for (all together try more).
 
     In a test run the same ones every time; by `make fuzz` new ones. No deadline: a loaded machine is no fault.
     """

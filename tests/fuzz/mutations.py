@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 from hypothesis import strategies as st
 
-from tests.messages import HL7V2, a_message, an_adt, davinci
+from tests.messages import DATA, HL7V2, a_message, an_adt, davinci
+
+CONFORMANCE = Path(__file__).parents[1] / "conformance"
 
 NASTY_TEXT = st.one_of(
     st.sampled_from(
@@ -136,15 +141,17 @@ EXAMPLES = [
 ]
 
 
+STEPS = st.tuples(
+    st.sampled_from(["set", "set", "drop", "copy", "add"]),
+    st.lists(NUMBER, min_size=1, max_size=9),
+    NASTY_VALUE,
+)
+
+
 @st.composite
 def bundles(draw: st.DrawFn) -> bytes:
     bundle: Any = copy.deepcopy(draw(st.sampled_from(EXAMPLES)))
-    steps = st.tuples(
-        st.sampled_from(["set", "set", "drop", "copy", "add"]),
-        st.lists(NUMBER, min_size=1, max_size=9),
-        NASTY_VALUE,
-    )
-    for what, path, value in draw(st.lists(steps, max_size=6)):
+    for what, path, value in draw(st.lists(STEPS, max_size=6)):
         _bend(bundle, what, path, copy.deepcopy(value))
     body = json.dumps(bundle, ensure_ascii=False).encode("utf-8", "surrogatepass")
     for one, two in draw(st.lists(st.tuples(NUMBER, NUMBER), max_size=1)):
@@ -178,3 +185,71 @@ def _bend(value: Any, what: str, path: list[int], new: Any) -> None:
         value["modifierExtension" if path[-1] % 5 == 0 else f"x{path[-1]}"] = new
     else:
         value[key] = new
+
+
+# --- notifications
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """One request to the address of a subscription; `path` is what stands behind it."""
+
+    method: str
+    path: str
+    media_type: str
+    body: bytes
+
+
+TOLD = [path.read_bytes() for path in sorted((DATA / "notifications").glob("*/*.json"))]
+"""Published examples of every flavour: R4 backport, R4B, R5."""
+AS_SENT = [
+    case
+    for path in sorted((CONFORMANCE / "payloads").glob("*.json"))
+    for case in json.loads(path.read_text(encoding="utf-8"))["cases"]
+]
+"""What servers send, with their deviations."""
+MEDIA = ["application/fhir+json", "application/json; charset=utf-8", "text/plain", "application/fhir+xml", "image/png", ""]  # fmt: skip
+BEHIND = ["", "/", "/Encounter/e1", "/Encounter/e1/_history/2", "/Patient/p1", "/..", "/Encounter/%2e%2e", "/a/b/c", "/Encounter/e1%00"]  # fmt: skip
+
+
+@st.composite
+def notifications(draw: st.DrawFn) -> Sent:
+    case = draw(st.sampled_from(AS_SENT))
+    body: Any = case.get("body") if draw(st.booleans()) else json.loads(draw(st.sampled_from(TOLD)))
+    body = copy.deepcopy(body)
+    for what, path, value in draw(st.lists(STEPS, max_size=6)):
+        if isinstance(body, dict | list):
+            _bend(body, what, path, copy.deepcopy(value))
+    raw = b"" if body is None else _written(body, in_xml=draw(st.integers(0, 3)) == 0)
+    for change, one, two, text in draw(
+        st.lists(st.tuples(st.sampled_from([_byte, _cut, _inserted]), NUMBER, NUMBER, NASTY_TEXT), max_size=1)
+    ):
+        raw = change(raw, one, two, text)
+    return Sent(
+        method=draw(st.sampled_from([case["method"], "POST", "PUT", "DELETE"])),
+        path=draw(st.sampled_from([case.get("path", ""), "", *BEHIND])),
+        media_type=draw(st.sampled_from(MEDIA)),
+        body=raw,
+    )
+
+
+def _written(body: Any, *, in_xml: bool) -> bytes:
+    if in_xml and isinstance(body, dict):
+        return _element(str(body.get("resourceType") or "x"), body, root=True).encode(
+            "utf-8", "surrogatepass"
+        )
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _element(name: str, value: Any, *, root: bool = False) -> str:
+    """FHIR's XML as far as it follows from JSON alone; what does not fit is written all the same."""
+    about = ' xmlns="http://hl7.org/fhir"' if root else ""
+    if isinstance(value, list):
+        return "".join(_element(name, each) for each in value)
+    if not isinstance(value, dict):
+        return f"<{name}{about} value={quoteattr(str(value))}/>"
+    inside = "".join(_element(key, each) for key, each in value.items() if key != "resourceType")
+    own = value.get("resourceType")
+    if own and not root:
+        inside = f"<{own}>{inside}</{own}>"
+    return f"<{name}{about}>{inside}</{name}>"

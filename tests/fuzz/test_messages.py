@@ -104,6 +104,9 @@ class Wire:
     def __init__(self) -> None:
         self.sent = b""
 
+    def get_extra_info(self, _name: str) -> None:
+        return
+
     def write(self, data: bytes) -> None:
         self.sent += data
 
@@ -138,7 +141,7 @@ def test_on_a_line_full_of_noise_every_whole_message_is_answered_in_order(pieces
     waiting = iter(messages)
     data = b"".join(noise + (framed(next(waiting)) if sends else b"") for noise, sends in pieces)
 
-    async def answer(frame: bytes | Fault) -> Reply:
+    async def answer(frame: bytes | Fault, _shown: frozenset[str]) -> Reply:
         return Reply(frames=[b"!" if isinstance(frame, Fault) else b">" + frame])
 
     async def talk() -> bytes:

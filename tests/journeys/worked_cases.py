@@ -26,7 +26,7 @@ from service.domain.vocabulary import Reference
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.read import read_person
 from service.fhir.searches import ALWAYS, people_of, person_searches
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.cases import Case, Step, case_files, read_case
 from service.pathways.library import load_library
 from service.ports import Capabilities, FhirRecord

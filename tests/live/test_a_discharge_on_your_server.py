@@ -29,7 +29,8 @@ from service.fhir import systems
 from service.fhir.path_compiler import StrictPathCompiler
 from service.fhir.references import identifier_values
 from service.fhir.searches import person_searches
-from service.flow.reconcile import Practice, reconcile
+from service.flow.practice import Practice
+from service.flow.reconcile import reconcile
 from service.pathways.library import load_library
 from service.ports import NotInRecord, RecordFailure, Resource, Search, Write
 

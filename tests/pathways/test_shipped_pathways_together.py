@@ -11,7 +11,7 @@ from service.app.practice import practice_of
 from service.app.simulation import Simulation
 from service.domain.vocabulary import OPEN, Reference
 from service.fhir.path_compiler import StrictPathCompiler
-from service.flow.reconcile import Practice
+from service.flow.practice import Practice
 from service.pathways.library import load_library
 from tests.builders import a_patient, an_appointment, coded
 from tests.journeys.hospital import OUTPATIENT_PSYCHIATRY, crisis, stay

@@ -34,9 +34,9 @@ def senders(
     if not rows:
         said("Nobody may send messages: list them in senders.yaml of the mappings folder (docs/messages.md).")
         return
-    table = Table("sender", "accepts", "HL7 v2 header", box=None)
+    table = Table("sender", "accepts", "HL7 v2 header", "certificates", box=None)
     for row in rows:
-        table.add_row(row.name, ", ".join(row.accepts), row.header)
+        table.add_row(row.name, ", ".join(row.accepts), row.header, "\n".join(row.certificates))
     console().print(table)
     for row in rows:
         if row.token:  # on a line of its own and never cut, so that it can be copied

@@ -92,6 +92,16 @@ def sender_of(header: Header, senders: Iterable[Sender]) -> Sender:
     raise Refused(Condition.UNKNOWN_KEY, UNKNOWN_SENDER, where="MSH^1^3", for_good=True)
 
 
+def check_certificate(sender: Sender, senders: Iterable[Sender], shown: frozenset[str]) -> None:
+    """Refused unless a certificate with these names may speak for this sender: one that is listed for somebody speaks
+    for them and for nobody else.
+    """
+    speaks_for = {each.name for each in senders if each.certificates & shown}
+    if sender.name in speaks_for or not (sender.certificates or speaks_for):
+        return
+    raise Refused(Condition.UNKNOWN_KEY, OTHER_CERTIFICATE, where="MSH^1^3", for_good=True)
+
+
 def check_header(header: Header, sender: Sender) -> None:
     """Refused when MSH says that this message is not for us."""
     if not header.control_id:
@@ -117,6 +127,10 @@ def is_acknowledgement(header: Header) -> bool:
 # --- wording ----------------------------------------------------------------------------------------------------
 
 UNKNOWN_SENDER = "This sending application and facility (MSH-3, MSH-4) may not send here. Ask the site to list them in senders.yaml."
+OTHER_CERTIFICATE = (
+    "The certificate of this connection does not speak for this sending application and facility (MSH-3, MSH-4). Ask the site"
+    " which names it lists for them under certificates in senders.yaml."
+)
 NO_CONTROL_ID = "MSH-10 is missing: by it a message that is sent again is known not to be a second one."
 LONG_CONTROL_ID = "MSH-10 is longer than 199 characters."
 OTHER_TYPE = "Only ADT messages are taken here."

@@ -45,6 +45,8 @@ class Sender:
     """MSH-3.1; empty: this sender has no HL7 v2 feed."""
     facility: str = ""
     """MSH-4.1"""
+    certificates: frozenset[str] = frozenset()
+    """Names in client certificates that speak for its HL7 v2, as `DNS:…`, `URI:…`, `email:…`, `IP:…` or `CN:…`; empty: any."""
     processing: frozenset[str] = frozenset({"P"})
     """MSH-11.1 that is taken: production, unless a test feed is meant."""
     match_on: tuple[str, ...] = ()

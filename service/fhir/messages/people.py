@@ -30,6 +30,21 @@ def carries(resource: Resource, keys: Iterable[Key]) -> bool:
     return not set(keys).isdisjoint(keys_of(resource))
 
 
+def those_who_hold(patients: Iterable[Resource], keys: Iterable[Key]) -> list[Resource]:
+    """Of these, the ones whose number it is by now; all where it is out of use (`old`) with each of them.
+
+    After a merge that was taken back the number of the one stands with the other too, out of use.
+    """
+    known, wanted = list(patients), frozenset(keys)
+    holders = [each for each in known if carries(_without_old(each), wanted)]
+    return holders or known
+
+
+def _without_old(patient: Resource) -> Json:
+    numbers = [each for each in mappings(patient.get("identifier")) if each.get("use") != "old"]
+    return {**patient, "identifier": numbers}
+
+
 def with_replaced(survivor: Mapping[str, Any], old: Reference) -> Json:
     """The surviving Patient, saying whom it replaces."""
     return _linked(survivor, old, "replaces")

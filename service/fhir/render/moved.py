@@ -1,6 +1,7 @@
-"""What of ours stood under a record that was merged away, as it stands under the one that stays: with the reason on it.
+"""What of ours stood under the wrong record, as it stands under the right one: with the reason on it.
 
-Owners of open work are told first: a crash between two writes may tell twice of one move, never of none.
+The wrong one was merged away, or is somebody else's. Owners of open work are told first: a crash between two writes may
+tell twice of one move, never of none.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from enum import StrEnum
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -19,19 +21,40 @@ from service.fhir.read.elements import extension_value, text_of
 from service.fhir.references import identifier_values, mapping, mappings, reference_to, version_of
 from service.fhir.render.elements import Json, compact, concept, identifier, with_extensions
 from service.fhir.render.narrative import narrative
-from service.fhir.status_mark import marked
+from service.fhir.status_mark import marked, status_mark
 from service.fhir.times import fhir_time, parse_time
 from service.ports import Resource, Write
+
+DONE = frozenset({"completed", "failed", "rejected"})
+"""Statuses in which somebody says that they dealt with it."""
+
+
+class Reason(StrEnum):
+    """Why work moves; the word is part of the identifier of what its owner is told."""
+
+    MERGED = "moved"
+    """It stood under a record of the same person that was merged away."""
+    BELONGS = "returned"
+    """It stood under somebody else's record: a merge was taken back, or what began it named the wrong person."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """From records that were merged away to the one that stays."""
+    """From one or more records to another."""
 
     to: Reference
     now: datetime
     zone: tzinfo
     software_version: str = ""
+    why: Reason = Reason.MERGED
+    came_from: tuple[Reference, ...] = ()
+    """What the enrolment remembers from then on: of a return instead of what it remembered, else besides."""
+
+    def reason(self, whose: Reference) -> str:
+        """In words, for people."""
+        if self.why is Reason.MERGED:
+            return f"the record {whose} was merged into {self.to}: {SAME}"
+        return f"what began this is about {self.to} by now, not about {whose}: {OTHER}"
 
     def at(self, moment: datetime) -> str:
         return fhir_time(moment, self.zone)
@@ -43,10 +66,12 @@ def moved(ours: Sequence[tuple[Resource, Reference]], move: Move) -> list[Write]
         return []
     labels = high_water(resource for resource, _ in ours)
     tasks = [each for each in ours if each[0]["resourceType"] == "Task"]
+    said = [each for each in ours if each[0]["resourceType"] == "Communication"]
     plans = [each for each in ours if each[0]["resourceType"] == "CarePlan"]
     plans.sort(key=lambda each: bool(identifier_values(each[0], systems.ENROLMENT)))
-    writes = [_notice(task, whose, move) for task, whose in tasks if task.get("status") in OPEN]
+    writes = [_notice(task, whose, move) for task, whose in tasks if _concerns_its_owner(task, move)]
     writes += [_moved_task(task, whose, move) for task, whose in tasks]
+    writes += [_update(each, _noted(resolved(each, {whose: move.to}), whose, move)) for each, whose in said]
     rest = [_moved_plan(plan, whose, move) for plan, whose in plans]
     trail = _provenance([*writes, *rest], sorted({whose for _, whose in ours}), move)
     ordered = [*writes, *rest[:-1], trail, *rest[-1:]]
@@ -78,12 +103,19 @@ def _moved_plan(plan: Resource, whose: Reference, move: Move) -> Write:
     revision = extension_value(plan, systems.REVISION, "valueUnsignedInt")
     counted = {"url": systems.REVISION, "valueUnsignedInt": (revision or 0) + 1}
     kept = with_extensions(body, [counted], [systems.REVISION])
-    came = {"url": systems.MOVED_FROM, "valueString": whose}
-    return _update(plan, {**kept, "extension": [*kept["extension"], came]})
+    if move.why is Reason.BELONGS:
+        marks = [_came(each) for each in move.came_from]
+        return _update(plan, with_extensions(kept, marks, [systems.MOVED_FROM]))
+    marks = [_came(each) for each in dict.fromkeys((whose, *move.came_from))]
+    return _update(plan, {**kept, "extension": [*kept["extension"], *marks]})
+
+
+def _came(whose: Reference) -> Json:
+    return {"url": systems.MOVED_FROM, "valueString": whose}
 
 
 def _noted(body: Json, whose: Reference, move: Move) -> Json:
-    note = {"authorString": "Throughline", "time": move.at(move.now), "text": reason(whose, move.to)}
+    note = {"authorString": "Throughline", "time": move.at(move.now), "text": move.reason(whose)}
     return {**body, "note": [*mappings(body.get("note")), note]}
 
 
@@ -91,16 +123,26 @@ def _update(before: Resource, body: Json) -> Write:
     return Write(resource=body, full_url=str(reference_to(before)), if_match=version_of(before) or None)
 
 
+def _concerns_its_owner(task: Resource, move: Move) -> bool:
+    return task.get("status") in OPEN or (move.why is Reason.BELONGS and _was_done_there(task, move))
+
+
+def _was_done_there(task: Resource, move: Move) -> bool:
+    """Whether it was closed while it stood under the record of somebody else: perhaps for the wrong person."""
+    if task.get("status") not in DONE:
+        return False
+    notes = [each for each in mappings(task.get("note")) if str(each.get("text")).endswith(SAME)]
+    came = max((at for each in notes if (at := parse_time(each.get("time"), move.zone))), default=None)
+    closed = status_mark(task, move.zone).status_since
+    return came is None or closed is None or closed >= came
+
+
 def _notice(task: Resource, whose: Reference, move: Move) -> Write:
-    """To whoever holds it: where it stands now, and that it is theirs as before."""
+    """To whoever holds it: where it stands now, and what is asked of them."""
     about = identifier_values(task, systems.FOLLOW_UP)[0]
-    value = f"{about}/moved/{move.to.partition('/')[2]}"
+    value = f"{about}/{move.why.value}/{move.to.partition('/')[2]}{_again(task, whose, move)}"
     owner, title = mapping(task.get("owner")), text_of(mapping(task.get("code")).get("text")) or "Follow-up"
-    said = [
-        f"{title}: this stands in another record of the same person now.",
-        f"Why: {reason(whose, move.to)}.",
-        "It is yours as before, with the same times.",
-    ]
+    said = _words(task, title, whose, move)
     communication = compact(
         {
             "resourceType": "Communication",
@@ -108,7 +150,7 @@ def _notice(task: Resource, whose: Reference, move: Move) -> Write:
             "identifier": [identifier(systems.NOTICE, value)],
             "status": "completed",
             "category": [concept(systems.COMMUNICATION_CATEGORY, "notification", display="Notification")],
-            "priority": "routine",
+            "priority": "routine" if move.why is Reason.MERGED else "urgent",
             "subject": {"reference": move.to},
             "about": [
                 {
@@ -120,7 +162,7 @@ def _notice(task: Resource, whose: Reference, move: Move) -> Write:
             "sent": move.at(move.now),
             "recipient": [dict(owner)],
             "sender": systems.software(move.software_version),
-            "reasonCode": [{"text": reason(whose, move.to)}],
+            "reasonCode": [{"text": move.reason(whose)}],
             "payload": [{"contentString": "\n".join(said)}],
         }
     )
@@ -131,9 +173,27 @@ def _notice(task: Resource, whose: Reference, move: Move) -> Write:
     )
 
 
+def _again(task: Resource, whose: Reference, move: Move) -> str:
+    """A move that was made before, and undone since, is told anew: `/<how often before>`."""
+    before = sum(each.get("text") == move.reason(whose) for each in mappings(task.get("note")))
+    return f"/{before}" if before else ""
+
+
+def _words(task: Resource, title: str, whose: Reference, move: Move) -> list[str]:
+    why = f"Why: {move.reason(whose)}."
+    if move.why is Reason.MERGED:
+        where = f"{title}: this stands in another record of the same person now."
+        return [where, why, "It is yours as before, with the same times."]
+    if task.get("status") in OPEN:
+        where = f"{title}: this stands in the record of another person now."
+        return [where, why, "It is yours as before, with the same times.", CHECK]
+    where = f"{title}: this was done while it stood in the record of another person."
+    return [where, why, CHECK]
+
+
 def _provenance(writes: Sequence[Write], whose: Iterable[Reference], move: Move) -> Write:
     told = [f"{each.full_url} {each.if_match or ''}" for each in writes]
-    code = uuid5(NAMESPACE_URL, " ".join([f"moved to {move.to}", *sorted(told)])).hex
+    code = uuid5(NAMESPACE_URL, " ".join([f"{move.why.value} to {move.to}", *sorted(told)])).hex
     agent = {
         "type": concept(systems.PROVENANCE_PARTICIPANT, "assembler", display="Assembler"),
         "who": systems.software(move.software_version),
@@ -143,7 +203,7 @@ def _provenance(writes: Sequence[Write], whose: Iterable[Reference], move: Move)
         "meta": {"tag": [{"system": systems.DECISION, "code": code}]},
         "target": [{"reference": each.full_url} for each in writes],
         "recorded": move.at(move.now),
-        "activity": {"text": "; ".join(reason(each, move.to) for each in whose)},
+        "activity": {"text": "; ".join(move.reason(each) for each in whose)},
         "agent": [agent],
     }
     return Write(
@@ -153,6 +213,8 @@ def _provenance(writes: Sequence[Write], whose: Iterable[Reference], move: Move)
     )
 
 
-def reason(whose: Reference, to: Reference) -> str:
-    """In words, for people."""
-    return f"the record {whose} was merged into {to}: both are of one person"
+# --- wording ----------------------------------------------------------------------------------------------------
+
+SAME = "both are of one person"
+OTHER = "they are two people"
+CHECK = "Check for whom it was done so far: if that was the other person, it is still to be done."
