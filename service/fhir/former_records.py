@@ -29,7 +29,7 @@ def former_records(person: Reference, resources: Iterable[Resource], base: str) 
     known = list(resources)
     found = set(_said(known, base))
     for each in known:
-        if each.get("resourceType") in MOVED_KINDS and (marks := list(moved_from(each))) and is_ours(each):
+        if each.get("resourceType") == "CarePlan" and (marks := list(moved_from(each))) and is_ours(each):
             found.update(marks)
     return frozenset(found - {person})
 
