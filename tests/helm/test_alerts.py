@@ -66,6 +66,7 @@ def metrics() -> dict[str, set[str]]:
 
 
 ALARMING = {
+    "throughline_queue_answers",
     "throughline_inbox_oldest_seconds",
     "throughline_behind_seconds",
     "throughline_unowned_oldest_seconds",
