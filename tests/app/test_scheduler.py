@@ -248,8 +248,11 @@ def test_a_redis_that_is_away_is_told_once_and_asked_less_and_less_often(make, c
     assert pauses[0] == 2 * LOOK_EVERY
     assert pauses[-1] == LONGEST_PAUSE
     assert (tmp_path / "alive").read_text("utf-8") == "waiting for Redis\n"
+    value = scheduler.metrics.registry.get_sample_value
+    assert value("throughline_queue_answers") == 0
     scheduler.index = real
     assert scheduler.look() == LOOK_EVERY
+    assert value("throughline_queue_answers") == 1
     assert [r.getMessage() for r in caplog.records] == [
         "Redis does not answer; looking again until it does",
         "Redis answers again",

@@ -66,6 +66,7 @@ def metrics() -> dict[str, set[str]]:
 
 
 ALARMING = {
+    "throughline_queue_answers",
     "throughline_inbox_oldest_seconds",
     "throughline_behind_seconds",
     "throughline_unowned_oldest_seconds",
@@ -142,6 +143,13 @@ def test_every_expression_stays_within_this_installation():
     for expression in EXPRESSIONS:
         for selector in re.findall(r"(?:throughline_[a-z0-9_]+|\bup)(\{[^}]*\})?", expression):
             assert f'namespace="{NAMESPACE}"' in selector, expression
+        for selector in re.findall(r"throughline:[a-z0-9_:]+(\{[^}]*\})?", expression):
+            assert selector == f'{{namespace="{NAMESPACE}"}}', expression
+
+
+def test_whatever_is_recorded_and_every_alert_says_whose_it_is():
+    """Two installations that one Prometheus watches would overwrite each other's records, and be one alert."""
+    assert {rule["labels"]["namespace"] for rule in rules()} == {NAMESPACE}
 
 
 def test_recorded_rules_are_those_that_alerts_use():

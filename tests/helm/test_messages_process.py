@@ -183,3 +183,19 @@ def test_a_folder_without_senders_ends_it_with_what_to_do(installation):
     [container] = pod.containers
     eventually(lambda: not container.is_running())
     assert "list a sender with `accepts: [hl7v2]` in senders.yaml" in container.output()
+
+
+def test_doctor_knows_in_any_pod_that_certificates_of_senders_are_checked(installation):
+    """Without that it would say that nobody's certificate is looked at, and `helm test` would fail."""
+    bound = SENDERS.replace("}", ', certificates: ["DNS:engine.example"]}')
+    values = {"mappings": {"from": "files", "files": {"senders.yaml": bound}}, "networkPolicy": NETWORK}
+    said = {key: looked(installation, key, values) for key in ("clients", "")}
+    assert ["nobody's certificate would be looked at" in each for each in said.values()] == [False, True]
+
+
+def looked(installation, key, values):
+    """What doctor says where that key of the Secret holds the authority of clients."""
+    tls = {"existingSecret": "mllp-tls", "clientCaKey": key}
+    [doctor] = installation("doctor", mllp={"enabled": True, "tls": tls}, **values)
+    eventually(lambda: not doctor.containers[0].is_running())
+    return " ".join(doctor.containers[0].output().split())

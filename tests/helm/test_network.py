@@ -83,6 +83,21 @@ def test_a_hospital_lets_only_its_ingress_in_and_only_its_prometheus_read():
     ]
 
 
+@pytest.mark.parametrize("name", ["trial", "messages", "hospital"])
+def test_whoever_is_told_where_redis_is_may_reach_it(name):
+    """The Job too: what it applied stands in Redis, and some servers can read a Subscription but not list them."""
+    manifests = rendered({**values_of(name), "publicUrl": "https://throughline.example.org"})
+    told = {component for component, _ in pods(manifests)} - {"redis"}
+    assert {"web", "worker", "scheduler", "subscriptions", "doctor"} <= told
+    for component in told:
+        assert {6379, 6380, "redis"} & ports(egress_of(manifests, component)), component
+    if name == "trial":
+        [rule] = one(manifests, "NetworkPolicy", "-redis")["spec"]["ingress"]
+        [peer] = rule["from"]
+        [let_in] = peer["podSelector"]["matchExpressions"]
+        assert set(let_in["values"]) >= told
+
+
 def test_the_bundled_redis_lets_only_our_own_in_and_goes_nowhere():
     manifests = rendered(values_of("trial"))
     [rule] = one(manifests, "NetworkPolicy", "-redis")["spec"]["ingress"]

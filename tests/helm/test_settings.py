@@ -133,8 +133,8 @@ def test_a_certificate_is_mounted_where_the_setting_says(setting):
     values, [(source, key)] = CERTIFICATES[setting][0], CERTIFICATES[setting][1].items()
     told_by = [
         (pod, environment(pod)[variable(setting)])
-        for _, pod in pods(rendered(merged(with_five(), values)))
-        if variable(setting) in environment(pod)
+        for component, pod in pods(rendered(merged(with_five(), values)))
+        if variable(setting) in environment(pod) and (component == "mllp") is setting.startswith("mllp")
     ]
     assert told_by
     assert {(source, key)} == {mounted(pod, path) for pod, path in told_by}

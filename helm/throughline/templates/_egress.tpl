@@ -2,9 +2,7 @@
 
 {{- define "throughline.egress" -}}
 {{- $egress := .root.Values.networkPolicy.egress -}}
-{{- if ne .component "subscriptions" }}
 {{ include "throughline.redisEgress" .root }}
-{{- end }}
 {{- if include "throughline.speaksToRecord" . }}
 {{ include "throughline.outTo" (dict "peers" $egress.fhir "address" .root.Values.fhir.baseUrl) }}
 {{- if include "throughline.tokensElsewhere" .root }}

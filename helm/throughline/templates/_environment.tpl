@@ -50,6 +50,8 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- end }}
 {{- if eq .component "mllp" }}
 {{ include "throughline.mllpEnvironment" .root }}
+{{- else if include "throughline.speaksToRecord" . }}
+{{- include "throughline.mllpAuthority" .root }}
 {{- end }}
 {{- if include "throughline.speaksToRecord" . }}
 - {name: THROUGHLINE_SECRET_KEY_FILE, value: {{ $secrets }}/secret-key}
