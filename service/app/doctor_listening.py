@@ -15,6 +15,10 @@ from service.flow.send_canary import Flight
 STALE = timedelta(hours=2)
 """A count older than this says that no worker runs, or that counting fails."""
 _APPLY = "`throughline subscriptions apply` asks the server for what is missing."
+_APPLY_ONCE = (
+    "`throughline subscriptions apply` asks for it anew. If the server keeps it so all the same, write it so in the"
+    " subscriptions folder."
+)
 _REMEDIES = {
     Hearing.NOT_ASKED: _APPLY,
     Hearing.GONE: "The worker asks for it again by itself; if it stays so, somebody or something deletes it there.",
@@ -44,7 +48,7 @@ def listening_findings(report: Listening, server: Server | None) -> Iterator[Fin
         elif differs := [each for each in heard.says if ": asked for" in each or ": the server" in each]:
             yield _care(
                 f"Subscription {name} is kept otherwise than asked: {'; '.join(differs)}.",
-                "If that is what the server can do, write it so in the subscriptions folder.",
+                _APPLY_ONCE,
             )
     yield from _canary(report)
 
