@@ -76,8 +76,10 @@ def test_what_the_server_keeps_otherwise_is_said_though_it_tells() -> None:
     assert said(listening_findings(report(discharges=kept), None))[1] == (
         "care",
         "Subscription discharges is kept otherwise than asked: filter: the server dropped what was asked for.",
-        "`throughline subscriptions apply` asks for it anew. If the server keeps it so all the same, write it so in the"
-        " subscriptions folder.",
+        (
+            "`throughline subscriptions apply` asks for it anew. If the server keeps it so all the same, write it so in the"
+            " subscriptions folder."
+        ),
     )
 
 
