@@ -34,7 +34,7 @@ test: setup ## Set up, then run every test that needs nothing but this machine
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 test-fast: setup ## Only the rings without servers: domain, pathways, fhir, mappings, architecture
-	@$(PY) -m pytest -q $(FAST)
+	@$(PY) -m pytest -q -n auto --dist worksteal $(FAST)
 
 fuzz: setup ## Try 100,000 bent notifications, messages and broken lines (CASES=n for another number); some minutes
 	@THROUGHLINE_FUZZ_CASES="$(CASES)" $(PY) -m pytest -q -o faulthandler_timeout=0 tests/fuzz

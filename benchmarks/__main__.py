@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks import due_index, end_to_end, fhirpath, receive, reconcile_cpu
+from benchmarks import catch_up, due_index, end_to_end, fhirpath, receive, reconcile_cpu
 from benchmarks.report import Row, show
 
 
@@ -36,6 +36,7 @@ def receive_rows() -> Iterator[Row]:
 BENCHMARKS: dict[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "reconcile": ("Own processor time of a reconcile", reconcile_cpu.rows),
     "end-to-end": ("End to end on the sandbox FHIR server", end_to_end.rows),
+    "catch-up": ("Catching up after an outage", catch_up.rows),
     "receive": ("Receiving notifications", receive_rows),
     "due-index": ("The index of due times", due_index.rows),
 }

@@ -22,9 +22,9 @@ _LITERAL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history
 def find(search: Search, resources: Sequence[Mapping[str, Any]]) -> Found:
     """Matches in order of `_sort` (else of `resources`), followed by what was included; RecordRefused as said above."""
     tests = [_test(search.kind, name, value) for name, value in search.params if _base(name) not in CONTROL]
-    matches = [
-        r for r in resources if r.get("resourceType") == search.kind and all(test(r) for test in tests)
-    ]
+    matches = [r for r in resources if r.get("resourceType") == search.kind]
+    for test in tests:
+        matches = [r for r in matches if test(r)]
     for name, value in search.params:
         if name == "_sort":
             matches = _sorted(search.kind, value, matches)

@@ -200,14 +200,3 @@ def names_in(certificate: Mapping[str, Any] | None) -> frozenset[str]:
 def _as_listed(kind: str, name: str) -> str:
     """Names of hosts are read without regard to capitals (RFC 4343)."""
     return f"DNS:{name.lower()}" if kind == "DNS" else f"{'IP' if kind == 'IP Address' else kind}:{name}"
-
-
-def tls_context(certificate: str, key: str, client_ca: str | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer; with `client_ca` only clients whose certificate it signed. OSError or ssl.SSLError for bad files."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    if client_ca is not None:
-        context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from service.app.coverage import counted, counted_mark
 from service.app.metrics import WorkMetrics
+from service.app.sender_silence import note_senders
 from service.domain.vocabulary import PathwayId
 from service.fhir.subscription_marks import COVERAGE
 from service.flow.catch_up import CaughtUp
@@ -36,9 +37,12 @@ class AfterCatchUp:
     upkeep: Callable[[], object] | None = None
     """None: this installation asks for no notifications."""
     count: Callable[..., Mapping[PathwayId, Coverage]] = population
+    senders: Collection[str] = ()
+    """Who may send messages."""
 
     def __call__(self, _caught_up: CaughtUp) -> None:
         """InboxUnavailable when Redis does not answer; everything is done again after the next catch-up."""
+        note_senders(self.senders, self.marks, self.clock.now())
         if self.upkeep is not None:
             self.upkeep()
         try:

@@ -6,7 +6,7 @@ Tries things rather than believing what servers say of themselves; leaves nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from service.adapters.redis_connection import connect
 from service.app.chart_values import in_the_chart
 from service.app.doctor_access import access_settings, token_trial
 from service.app.doctor_record import accountable_person, clock, fhir_server, reading
+from service.app.doctor_traces import traces
 from service.app.doctor_versions import versions
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
@@ -47,17 +48,34 @@ class Examined:
     parked: Callable[[], int]
     """How much work waits for a person."""
     now: Callable[[], datetime]
+    traces: Callable[[], bool | None] = lambda: None
+    """Whether the collector takes our traces; None where none are wanted."""
     token: TokenRequest | None = None
     """How the workers get their access token, where they need one."""
 
 
 def examine(about: Examined) -> Iterator[Finding]:
-    """Every finding, in the order in which one would mend them. Never raises for what it finds."""
+    """Every finding, in the order in which one would mend them. Never raises for what it finds.
+
+    What is not well and has to do with a setting is said in the words of the chart's values too.
+    """
+    return map(_in_the_words_of_the_chart, _examine(about))
+
+
+def _in_the_words_of_the_chart(finding: Finding) -> Finding:
+    words = in_the_chart(f"{finding.sentence} {finding.remedy}")
+    if finding.outcome is Outcome.GOOD or not words:
+        return finding
+    return replace(finding, remedy=f"{finding.remedy} {words}".strip())
+
+
+def _examine(about: Examined) -> Iterator[Finding]:
     yield from _settings(about.settings, about.unknown)
     yield from _redis(about.settings, about.parked)
     library = about.library()
     yield from _mappings(library)
     yield from about.senders()
+    yield from traces(about.traces)
     yield from access_settings(about.settings, about.now())
     if about.client is None:
         return
@@ -93,7 +111,7 @@ def _settings(settings: Settings, unknown: Iterable[str]) -> Iterator[Finding]:
             about="settings",
             outcome=outcome,
             sentence=f"{variable(name)} is not set: {without}",
-            remedy=f"{_REMEDY[name]} {in_the_chart(name)}",
+            remedy=_REMEDY[name],
         )
 
 
@@ -134,8 +152,7 @@ def _redis(settings: Settings, parked: Callable[[], int]) -> Iterator[Finding]:
             about="Redis",
             outcome=Outcome.BAD,
             sentence=f"Redis does not answer ({type(failure).__name__}).",
-            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it."
-            f" {in_the_chart('redis_url')}",
+            remedy=f"Check {variable('redis_url')}, that the server runs, and that this machine may reach it.",
         )
     finally:
         server.close()
@@ -195,7 +212,7 @@ def _mappings(loaded: Library) -> Iterator[Finding]:
             sentence=f"{len(found)} error(s) in the mappings folder; the pathways that can be used are: {names}.",
             remedy="`throughline pathways check` shows every one with file, line and what to write instead."
             if found
-            else f"Set {variable('mappings_dir')} to the folder that holds pathways/. {in_the_chart('mappings_dir')}",
+            else f"Set {variable('mappings_dir')} to the folder that holds pathways/.",
         )
     else:
         yield Finding(about="pathways", outcome=Outcome.GOOD, sentence=f"Pathways in use: {names}.")

@@ -8,12 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from service.adapters.fhir.token_answer import could_be_granted
 from service.adapters.fhir.token_request import TokenRequest
 from service.adapters.fhir.tokens import NoToken, Token
-from service.app.chart_values import in_the_chart
+from service.app.certificates import NoCertificate, first_end
 from service.app.findings import Finding, Outcome
 from service.app.record_access import access_problems
 from service.app.settings import Settings, variable
@@ -78,7 +76,7 @@ def refusal_remedy(settings: Settings, status: int) -> str | None:
     name = variable("fhir_auth_token")
     return (
         f"Put a valid bearer token into {name}, or into a file named by {name}_FILE; docs/connecting.md shows the other"
-        f" ways. {in_the_chart('fhir_auth_token')}"
+        " ways."
     )
 
 
@@ -103,22 +101,20 @@ def _is_here(host: str) -> bool:
 
 def _validity(path: Path | None, now: datetime) -> Iterator[Finding]:
     """The first certificate of a file that has ended, or ends soon; one that cannot be read is told elsewhere."""
-    try:
-        found = x509.load_pem_x509_certificates(path.read_bytes()) if path else []
-    except (OSError, ValueError):
+    if path is None:
         return
-    for certificate in found:
-        left = certificate.not_valid_after_utc - now
-        if left < SOON and path is not None:
-            ended = left < timedelta(0)
-            when = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-            yield Finding(
-                about=ABOUT,
-                outcome=Outcome.BAD if ended else Outcome.CARE,
-                sentence=f"A certificate in {path.name} {'ended' if ended else 'ends'} on {when}.",
-                remedy="Renew it; a new file in its place is read without a restart.",
-            )
-            return
+    try:
+        end = first_end(path)
+    except NoCertificate:
+        return
+    if end - now < SOON:
+        ended = end < now
+        yield Finding(
+            about=ABOUT,
+            outcome=Outcome.BAD if ended else Outcome.CARE,
+            sentence=f"A certificate in {path.name} {'ended' if ended else 'ends'} on {end:%Y-%m-%d}.",
+            remedy="Renew it; a new file in its place is read without a restart.",
+        )
 
 
 def _published(settings: Settings) -> Iterator[Finding]:

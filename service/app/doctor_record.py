@@ -13,7 +13,6 @@ from service.adapters.fhir.client import FhirClient, Request
 from service.adapters.fhir.narrowing import MOST, names
 from service.adapters.fhir.probe import CAREFUL, probe
 from service.adapters.fhir_http import HttpFhirRecord
-from service.app.chart_values import in_the_chart
 from service.app.doctor_access import refusal_remedy
 from service.app.findings import Finding, Outcome
 from service.app.settings import Settings, variable
@@ -66,8 +65,7 @@ def _unusable(failure: RecordFailure, settings: Settings) -> Finding:
         about="FHIR server",
         outcome=Outcome.BAD,
         sentence=f"The FHIR server cannot be used: {failure}",
-        remedy=f"Check {variable('fhir_base_url')}, and that the server runs and this machine may reach it."
-        f" {in_the_chart('fhir_base_url')}",
+        remedy=f"Check {variable('fhir_base_url')}, and that the server runs and this machine may reach it.",
     )
 
 
@@ -126,8 +124,7 @@ def accountable_person(client: FhirClient, settings: Settings) -> Iterator[Findi
             about="settings",
             outcome=Outcome.BAD,
             sentence=f"{name} names a {kind} whom the FHIR server does not have: follow-ups would go to nobody.",
-            remedy="Set it to the Practitioner who answers for unowned follow-ups at your site."
-            f" {in_the_chart('accountable_practitioner')}",
+            remedy="Set it to the Practitioner who answers for unowned follow-ups at your site.",
         )
 
 

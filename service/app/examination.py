@@ -12,6 +12,7 @@ from service.app.doctor import Examined, examine
 from service.app.doctor_listening import coverage_findings, listening_findings
 from service.app.doctor_senders import sender_findings
 from service.app.findings import Finding
+from service.app.observing import traces_arrive
 from service.app.our_subscriptions import NeverHeard, open_subscriptions, states_of
 from service.app.practice import role_codes
 from service.app.record_access import access_problems, record_access
@@ -44,6 +45,7 @@ def examine_installation(settings: Settings) -> Iterator[Finding]:
                 coverage=lambda: _coverage(settings),
                 senders=lambda: _senders(settings),
                 parked=lambda: _parked(settings),
+                traces=lambda: traces_arrive(settings),
                 now=SystemClock(settings.zone).now,
             )
         )

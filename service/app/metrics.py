@@ -94,6 +94,7 @@ class StateMetrics:
             return Gauge(f"throughline_{name}", says, labels, registry=registry)
 
         self.claimed = Counter("throughline_claims", "People handed to workers.", registry=registry)
+        self.answers = gauge("queue_answers", "1: Redis answers; 0: it does not, and the rest is as it was.")
         self.inbox = gauge("inbox_size", "Notifications that wait to be taken in.")
         self.oldest = gauge("inbox_oldest_seconds", "How long the oldest of these has waited.")
         self.index = gauge("index_size", "People who are due some time.")
@@ -107,6 +108,9 @@ class StateMetrics:
         )
         self.heard = gauge(
             "subscription_heard", "1: the subscription tells what it should; 0: it does not.", "subscription"
+        )
+        self.sender_heard = gauge(
+            "sender_heard_timestamp_seconds", "When the sender of messages was heard of last.", "sender"
         )
         self.canary_lost = gauge("canary_lost", "1: the canary's notification has not come back.")
         self.canary_seconds = gauge("canary_seconds", "How long the canary's notification took last time.")

@@ -18,8 +18,10 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.adapters.mllp_frames import Fault
-from service.adapters.mllp_server import Bounds, MllpServer, Reply, tls_context
+from service.adapters.mllp_server import Bounds, MllpServer, Reply
+from service.adapters.mllp_tls import ServerTls
 from service.adapters.tracing import Tracing
+from service.app.certificates import CertificateMetrics, mllp_certificates
 from service.app.heartbeat import Heartbeat
 from service.app.listening import check_address
 from service.app.metrics import about_this_build
@@ -123,7 +125,7 @@ def run_mllp(settings: Settings) -> int:
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def tls_of(settings: Settings) -> ssl.SSLContext | None:
+def tls_of(settings: Settings) -> ServerTls | None:
     """None when no certificate is set. SettingsProblem when the files cannot be used."""
     certificate, key = settings.mllp_tls_certificate, settings.mllp_tls_key
     authority = settings.mllp_tls_client_ca
@@ -132,15 +134,16 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
     if certificate is None or key is None:
         raise SettingsProblem([BOTH.format(variable("mllp_tls_certificate"), variable("mllp_tls_key"))])
     try:
-        return tls_context(str(certificate), str(key), str(authority) if authority else None)
+        return ServerTls(certificate, key, authority)
     except (OSError, ssl.SSLError):
         names = (variable("mllp_tls_certificate"), variable("mllp_tls_key"), variable("mllp_tls_client_ca"))
         raise SettingsProblem([UNUSABLE.format(", ".join(names))]) from None
 
 
-async def _listen(settings: Settings, senders: Sequence[Sender], tls: ssl.SSLContext | None) -> None:
+async def _listen(settings: Settings, senders: Sequence[Sender], tls: ServerTls | None) -> None:
     registry, heartbeat = CollectorRegistry(), Heartbeat(settings.heartbeat_file)
     about_this_build(registry, version=version("throughline"), role="mllp")
+    CertificateMetrics(registry, mllp_certificates(settings))
     metrics = MllpMetrics(registry)
     limit = min(settings.max_body_bytes, LONGEST)
     stopped = asyncio.Event()
@@ -162,9 +165,9 @@ async def _listen(settings: Settings, senders: Sequence[Sender], tls: ssl.SSLCon
                 registry=registry, heartbeat=heartbeat, dependencies=(inbox_answers(inbox),)
             )
             with serving(operations, settings.host, settings.metrics_port):
-                await server.start(settings.mllp_host, settings.mllp_port, tls)
+                await server.start(settings.mllp_host, settings.mllp_port, tls.context if tls else None)
                 log.info("listening for HL7 v2 on port %d", server.port)
-                await beat_until(stopped, heartbeat, inbox)
+                await beat_until(stopped, heartbeat, inbox, tls)
                 await server.stop()
 
 
@@ -184,9 +187,13 @@ def inbox_answers(inbox: Measured) -> Dependency:
     return Dependency(name="inbox", probe=probe)
 
 
-async def beat_until(stopped: asyncio.Event, heartbeat: Heartbeat, inbox: Measured) -> None:
-    """Beats from the loop that answers: one that hangs stops the heartbeat."""
+async def beat_until(
+    stopped: asyncio.Event, heartbeat: Heartbeat, inbox: Measured, tls: ServerTls | None = None
+) -> None:
+    """Beats from the loop that answers: one that hangs stops the heartbeat. Looks for a renewed certificate each time."""
     while not stopped.is_set():
+        if tls is not None and tls.refresh():
+            log.info("a renewed certificate is shown from now on")
         try:
             await inbox.size()
             heartbeat.is_ready()

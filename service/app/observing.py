@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanKind
 from prometheus_client import CollectorRegistry
 
@@ -26,6 +26,7 @@ from service.adapters.fhir.watching import Exchange, Watcher
 from service.adapters.redis_inbox import Taken
 from service.adapters.redis_tallies import RedisTallies
 from service.adapters.tracing import NAME, TRACEPARENT, Tracing, failed
+from service.app.certificates import CertificateMetrics, record_certificates
 from service.app.metrics import FhirMetrics, TokenMetrics, WorkMetrics, about_this_build, names_of
 from service.app.record_access import RecordAccess, record_access
 from service.app.settings import Settings, inherited
@@ -60,6 +61,20 @@ def traces_wanted(settings: Settings, environ: Mapping[str, str]) -> TracesWante
         endpoint=settings.traces_endpoint,
         is_named=bool(environ.get("OTEL_SERVICE_NAME", "").strip()),
     )
+
+
+def traces_arrive(settings: Settings) -> bool | None:
+    """Whether an empty export is taken where traces go; None where none are wanted."""
+    wanted = traces_wanted(settings, inherited())
+    if not wanted.on:
+        return None
+    told = logging.getLogger(OTLPSpanExporter.__module__)
+    before, told.disabled = told.disabled, True  # whoever asks says it in better words
+    try:
+        exporter = OTLPSpanExporter(endpoint=wanted.endpoint, timeout=EXPORT_WITHIN)
+        return exporter.export([]) is SpanExportResult.SUCCESS
+    finally:
+        told.disabled = before
 
 
 @contextmanager
@@ -146,6 +161,7 @@ def open_observation(settings: Settings, *, role: str) -> Iterator[Observation]:
     """SettingsProblem when the FHIR server cannot be spoken to with these settings."""
     registry, pace = CollectorRegistry(), Pace()
     about_this_build(registry, version=version("throughline"), role=role)
+    CertificateMetrics(registry, record_certificates(settings))
 
     def paced() -> tuple[int, int, int]:
         now = pace.numbers()

@@ -5,9 +5,11 @@ Knows nothing of where the numbers come from, and has no field that could hold s
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from html import escape
 
 from service.domain.vocabulary import Timeliness
@@ -37,10 +39,17 @@ class Enrolled:
     """How far the evidence reaches; further than `stage` where a gate holds it."""
     unmet: tuple[str, ...]
     missing: int
+    title: str = ""
+    """What the pathway is called by its file."""
 
     @property
     def held(self) -> bool:
         return self.reached not in {"", self.stage}
+
+    @property
+    def name(self) -> str:
+        """The pathway as people read it; escaped."""
+        return escape(self.title) or _words(self.pathway)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +73,15 @@ def page(overview: Overview, base_url: str) -> str:
     return _FRAME.format(body=body, style=_STYLE)
 
 
+def policy() -> str:
+    """The Content-Security-Policy of the page: its own style, known by its hash (CSP Level 3, 2.3.1), and nothing else."""
+    digest = b64encode(sha256(_STYLE.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
 def _figures(overview: Overview) -> str:
     late = sum(number for standing, number in overview.follow_ups.items() if standing in LATE)
     figures = (
@@ -81,9 +99,9 @@ def _figures(overview: Overview) -> str:
 
 
 def _stages(enrolled: Iterable[Enrolled]) -> str:
-    counts = Counter((e.pathway, e.stage) for e in enrolled)
-    held = Counter((e.pathway, e.stage) for e in enrolled if e.held)
-    rows = [(_words(p), _words(s), str(n), str(held[p, s])) for (p, s), n in sorted(counts.items())]
+    counts = Counter((e.name, e.stage) for e in enrolled)
+    held = Counter((e.name, e.stage) for e in enrolled if e.held)
+    rows = [(name, _words(s), str(n), str(held[name, s])) for (name, s), n in sorted(counts.items())]
     return _table("stages", "People on each stage", ("Pathway", "Stage", "People", "Held by a gate"), rows)
 
 
@@ -96,9 +114,9 @@ def _clocks(follow_ups: Mapping[str, int]) -> str:
 
 def _worklist(enrolled: Iterable[Enrolled], base_url: str) -> str:
     rows = [
-        (_link(e.reference, base_url), _words(e.pathway), _words(e.stage), _words(e.reached) if e.held else "",
+        (_link(e.reference, base_url), e.name, _words(e.stage), _words(e.reached) if e.held else "",
          ", ".join(_words(gate) for gate in e.unmet) or "none", str(e.missing))
-        for e in sorted(enrolled, key=lambda e: (not e.held, e.pathway, e.stage, e.reference))
+        for e in sorted(enrolled, key=lambda e: (not e.held, e.name, e.stage, e.reference))
     ]  # fmt: skip
     head = ("Enrolment", "Pathway", "Stage", "Held before", "Gates not met yet", "Fields missing yet")
     return _table("worklist", "Enrolments, those held by a gate first", head, rows)

@@ -14,12 +14,12 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from service.app.observing import Observation
-from service.app.overview import RESPONSE, Enrolled, Overview, page
+from service.app.overview import RESPONSE, Enrolled, Overview, page, policy
 from service.app.settings import Settings
 from service.app.wiring import open_record
 from service.domain.vocabulary import OPEN
 from service.fhir import systems
-from service.fhir.read.elements import extension_value
+from service.fhir.read.elements import extension_value, text_of
 from service.fhir.references import codings, identifier_values, mappings, reference_to
 from service.ports import FhirRecord, RecordFailure, Resource, Search
 
@@ -37,8 +37,9 @@ def pages(
     reading = _Reading(settings, monotonic, seen)
 
     @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-    def overview() -> str:
-        return page(reading.overview(), settings.fhir_base_url or "")
+    def overview() -> HTMLResponse:
+        text = page(reading.overview(), settings.fhir_base_url or "")
+        return HTMLResponse(text, headers={"content-security-policy": policy()})
 
     return router
 
@@ -95,6 +96,7 @@ def _enrolled(plan: Resource) -> Enrolled:
         stage=str(extension_value(plan, systems.STAGE, "valueCode") or ""),
         reached=str(extension_value(plan, systems.STAGE_REACHED, "valueCode") or ""),
         unmet=tuple(str(e.get("valueCode")) for e in extensions if e.get("url") == systems.UNMET_GATE),
+        title=text_of(plan.get("title")),
         missing=sum(e.get("url") == systems.MISSING_FIELD for e in extensions),
     )
 

@@ -71,12 +71,14 @@ class Scheduler:
         try:
             self.step()
         except InboxUnavailable:
+            self.metrics.answers.set(0)
             self._has_started = False  # what was missed meanwhile is read at once when it answers again
             if self._pause == LOOK_EVERY:
                 log.warning("Redis does not answer; looking again until it does")
             self.heartbeat.waits()
             self._pause = min(LONGEST_PAUSE, self._pause * 2)
             return self._pause
+        self.metrics.answers.set(1)
         if self._pause != LOOK_EVERY:
             log.warning("Redis answers again")
             self._pause = LOOK_EVERY

@@ -43,6 +43,7 @@ NOT_WATCHED = {
     "entered-in-error": "it was marked as entered in error",
 }
 """Statuses in which a server sends nothing; asking again is the client's part (Backport 1.1, Errors)."""
+TWICE = "it is there twice; one is enough"
 
 
 class Action(StrEnum):
@@ -112,6 +113,13 @@ class Subscriptions:
         """
         return [self.take(look) for look in self.looks()]
 
+    def stop(self) -> list[Step]:
+        """Turn off every one of ours, and nobody else's. RecordUnavailable as for `apply`."""
+        asked = [self._asked(wanted) for wanted in self.wanted]
+        found = self._found(asked)
+        on = [(each, ours) for each in asked for ours in found[each.wanted.name] if status_of(ours) != "off"]
+        return [self.take(_turn_off(each, ours, "nothing is wanted any more")) for each, ours in on]
+
     def looks(self) -> list[Look]:
         """Each step that would have to be taken, with what it is about."""
         asked = [self._asked(wanted) for wanted in self.wanted]
@@ -120,7 +128,7 @@ class Subscriptions:
         for each in asked:
             ours = sorted(found[each.wanted.name], key=lambda resource: _preference(each, resource))
             looks.append(self._look(each, ours[0] if ours else None))
-            looks += [_turn_off(each, extra) for extra in ours[1:] if status_of(extra) != "off"]
+            looks += [_turn_off(each, extra, TWICE) for extra in ours[1:] if status_of(extra) != "off"]
         return looks
 
     def take(self, look: Look) -> Step:
@@ -249,11 +257,11 @@ def _step(asked: Asked, found: Resource | None, now: datetime) -> Step:
     return Step(name=name, action=action, why=why, reference=reference_to(found), status=status)
 
 
-def _turn_off(asked: Asked, extra: Resource) -> Look:
+def _turn_off(asked: Asked, extra: Resource, why: str) -> Look:
     step = Step(
         name=asked.wanted.name,
         action=Action.TURN_OFF,
-        why=("it is there twice; one is enough",),
+        why=(why,),
         reference=reference_to(extra),
         status=status_of(extra),
     )

@@ -75,7 +75,7 @@ class Intake:
         return Response(answer.body, answer.status, dict(answer.headers), FHIR_JSON)
 
     async def _answer(self, request: Request, watch: Watch | None) -> Answer:
-        delivery = Delivery(method=request.method, path=_path(request.path_params), headers=request.headers)
+        delivery = Delivery(method=request.method, path=_path(request.path_params), headers=_headers(request))
         refusal = step.refuse_unread(delivery, watch=watch, limits=self._limits)
         if refusal is not None or watch is None:
             return refusal or step.unknown_address()
@@ -83,7 +83,7 @@ class Intake:
             async with self._bodies.body_of(request) as body:
                 if isinstance(body, Answer):
                     return body
-                whole = replace(delivery, headers=self._traced(request), body=body)
+                whole = replace(delivery, headers=self._traced(delivery.headers), body=body)
                 answer = await step.receive_read(whole, watch=watch, inbox=self._inbox, limits=self._limits)
                 span.set_attribute("throughline.outcome", answer.outcome.value)
                 return answer
@@ -97,10 +97,10 @@ class Intake:
             attributes={"http.request.method": request.method, "throughline.subscription": watch.name},
         )
 
-    def _traced(self, request: Request) -> Mapping[str, str]:
+    def _traced(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The headers, with our own span as the one to continue where we trace."""
         here = self._tracing.here()
-        return {**request.headers, step.TRACE: here} if here else request.headers
+        return {**headers, step.TRACE: here} if here else headers
 
 
 class Bell:
@@ -158,6 +158,11 @@ def add_notification_routes(app: FastAPI, intake: Intake) -> None:
             operation_id=f"{method.lower()}-{'resource' if '{id}' in path else 'notification'}",
         )
     app.include_router(described)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """By lower-case name, the first of several. Starlette's own would be searched from the start at every question."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
 
 
 def _path(params: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -31,6 +31,7 @@ from service.app.wiring import (
     read_library,
 )
 from service.app.work import Work
+from service.fhir.messages.content import Sender
 from service.fhir.subscription_marks import known_mark
 from service.flow.catch_up import CaughtUp
 from service.flow.tell_messages import TellRecord
@@ -40,7 +41,7 @@ from service.ports import Clock, FhirRecord
 
 @contextmanager
 def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[tuple[Work, Celery]]:
-    """A worker's jobs. MappingsProblem or SubscriptionsProblem when the files of the site cannot be used."""
+    """A worker's jobs. MappingsProblem, SendersProblem or SubscriptionsProblem when the files of the site cannot be used."""
     with ExitStack() as stack:
         seen = seen or stack.enter_context(open_observation(settings, role="worker"))
         metrics = WorkMetrics(seen.registry)
@@ -49,6 +50,7 @@ def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[t
         server = stack.enter_context(open_server(settings, seen=seen))
         upkeep = stack.enter_context(_open_upkeep(settings, server, queue, seen))
         practice = make_practice(settings, library)
+        senders = senders_of(settings)
         directory = make_directory(settings, server.record, library).people
         work = Work(
             inbox=queue.inbox,
@@ -61,7 +63,7 @@ def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[t
             clock=queue.clock,
             practice=practice,
             begins=begins(library),
-            tell=make_tell(settings, server.record, queue.clock),
+            tell=make_tell(settings, senders, server.record, queue.clock),
             directory=directory,
             metrics=metrics,
             monotonic=time.monotonic,
@@ -82,6 +84,7 @@ def open_work(settings: Settings, seen: Observation | None = None) -> Iterator[t
                 population_every=timedelta(seconds=settings.population_seconds),
                 lookback=settings.lookback,
                 upkeep=upkeep.look if upkeep else None,
+                senders=[sender.name for sender in senders],
             ),
         )
         yield work, queue.celery
@@ -122,16 +125,16 @@ def _open_upkeep(
         )
 
 
-def make_tell(settings: Settings, record: FhirRecord, clock: Clock) -> TellRecord:
-    """How what messages tell gets into the record. SendersProblem when senders.yaml has mistakes."""
-    senders = {sender.name: sender for sender in senders_of(settings)}
+def make_tell(settings: Settings, senders: Iterable[Sender], record: FhirRecord, clock: Clock) -> TellRecord:
+    """How what messages tell gets into the record."""
+    by_name = {sender.name: sender for sender in senders}
     site = Site(
         record=record,
         base_url=settings.need("fhir_base_url"),
         zone=settings.zone,
         software_version=version("throughline"),
     )
-    return lambda raw: tell(raw, senders, site, clock.now())
+    return lambda raw: tell(raw, by_name, site, clock.now())
 
 
 def _nothing(_caught_up: CaughtUp) -> None:

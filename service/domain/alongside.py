@@ -11,14 +11,17 @@ from datetime import datetime
 
 from service.domain.enrolment import Enrolment
 from service.domain.evidence import FollowUp
-from service.domain.intents import Decision
+from service.domain.intents import ChangeFollowUp, Decision
 from service.domain.pathway import Pathway
+from service.domain.standing import cut_off
 from service.domain.versions import Versions
 from service.domain.vocabulary import (
+    ACKNOWLEDGED,
     OPEN,
     RUNNING_PLAN,
     FollowUpStatus,
     PlanStatus,
+    Reference,
     TaskId,
 )
 
@@ -44,12 +47,7 @@ class Alongside:
         for change in decision.changes:
             before = known.get(change.identifier)
             if before is not None:
-                known[change.identifier] = replace(
-                    before,
-                    status=change.status or before.status,
-                    complete_by=change.complete_by or before.complete_by,
-                    changed_at=change.changed_at if change.status else before.changed_at,
-                )
+                known[change.identifier] = _changed(before, change)
         for opened in decision.open:
             known[opened.identifier] = opened.follow_up
         others = (e for e in self.enrolments if e.identifier != decision.enrolment.identifier)
@@ -57,6 +55,21 @@ class Alongside:
         return replace(
             self, touched=touched, follow_ups=tuple(known.values()), enrolments=(*others, decision.enrolment)
         )
+
+
+def _changed(before: FollowUp, change: ChangeFollowUp) -> FollowUp:
+    """As it will read once the change is written."""
+    after = replace(before, complete_by=change.complete_by or before.complete_by)
+    if change.status is None:
+        return after
+    was_accepted = before.status in ACKNOWLEDGED and change.status is FollowUpStatus.CANCELLED
+    return replace(
+        after,
+        status=change.status,
+        changed_at=change.changed_at,
+        reason=change.because,
+        accepted_at=before.changed_at if was_accepted else before.accepted_at,
+    )
 
 
 def superseded_by(enrolment: Enrolment, alongside: Alongside) -> str:
@@ -105,9 +118,30 @@ def borrowed(
     return {task: tuple(sorted(each, key=lambda f: f.identifier)) for task, each in found.items()}
 
 
+def former_owners(pathway: Pathway, enrolment: Enrolment, alongside: Alongside) -> dict[TaskId, Reference]:
+    """Who had accepted what serves a purpose of this pathway, until another pathway ended while this one ran.
+
+    The person knows them, and they know what is to be done.
+    """
+    if all(e.status in RUNNING_PLAN for e in alongside.enrolments):
+        return {}
+    purposes = [task for _, task in pathway.templates.values() if task.purpose]
+    left = [
+        (follow_up.changed_at, follow_up.identifier, purpose, follow_up.owner)
+        for purpose, follow_up in _of_others(
+            {t.purpose for t in purposes}, enrolment, alongside, left_over=True
+        )
+        if cut_off(follow_up) and follow_up.accepted_at is not None
+        if follow_up.owner is not None and follow_up.changed_at >= enrolment.started_at
+    ]
+    by_purpose = {purpose: owner for _, _, purpose, owner in sorted(left)}
+    return {task.id: by_purpose[task.purpose] for task in purposes if task.purpose in by_purpose}
+
+
 def _of_others(
-    purposes: Collection[str], enrolment: Enrolment, alongside: Alongside
+    purposes: Collection[str], enrolment: Enrolment, alongside: Alongside, *, left_over: bool = False
 ) -> Iterator[tuple[str, FollowUp]]:
+    """Their follow-ups with these purposes; `left_over`: those that their pathways did not come to do."""
     running = {
         e.identifier: pathway
         for e in alongside.enrolments
@@ -118,7 +152,7 @@ def _of_others(
         owner = follow_up.identifier.rsplit("/", 2)[0]
         found = running[owner].templates.get(follow_up.task) if owner in running else None
         is_left_over = owner in ended and follow_up.status is not FollowUpStatus.COMPLETED
-        if found is not None and found[1].purpose in purposes and not is_left_over:
+        if found is not None and found[1].purpose in purposes and is_left_over is left_over:
             yield found[1].purpose, follow_up
 
 

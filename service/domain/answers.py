@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from service.domain.evidence import Fact
+from service.domain.evidence import Fact, FollowUp
 from service.domain.needs import (
     AllOf,
     AtLeast,
@@ -29,6 +29,7 @@ from service.domain.needs import (
     TaskState,
 )
 from service.domain.rounds import completions, misses_of, series_completed_at
+from service.domain.standing import CUT_OFF
 from service.domain.vocabulary import ACKNOWLEDGED, OPEN, RUNNING_PLAN, FollowUpStatus, Reference
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def _escalation_times(view: View, need: OnEscalation) -> Iterator[datetime]:
                 yield rung.raised_at
             elif rung.status in ACKNOWLEDGED:
                 yield rung.changed_at
+            elif rung.accepted_at is not None:
+                yield rung.accepted_at
 
 
 def _task_times(view: View, need: OnTask) -> Iterator[datetime]:
@@ -114,6 +117,7 @@ def _state_times(view: View, need: OnTask) -> Iterator[datetime]:
             yield from (f.opened_at for f in occurrences)
         case TaskState.ACCEPTED:
             yield from (f.changed_at for f in occurrences if f.status in ACKNOWLEDGED)
+            yield from _accepted_before_the_end(view, occurrences)
         case TaskState.FAILED:
             yield from (f.changed_at for f in occurrences if f.status is FollowUpStatus.FAILED)
         case TaskState.COMPLETED:
@@ -123,6 +127,17 @@ def _state_times(view: View, need: OnTask) -> Iterator[datetime]:
         case TaskState.SERIES_COMPLETED:
             ended = series_completed_at(view, need.task)
             yield from [ended] if ended else []
+
+
+def _accepted_before_the_end(view: View, occurrences: list[FollowUp]) -> Iterator[datetime]:
+    """What was accepted, and cancelled only because the person has come to the end of the pathway.
+
+    A crash in the middle of that closing must not unsay what brought it about.
+    """
+    ends = [f"{CUT_OFF}{stage.title}" for stage in view.pathway.stages if stage.final]
+    for f in occurrences:
+        if f.accepted_at is not None and any(end in (f.reason or "") for end in ends):
+            yield f.accepted_at
 
 
 def _completion_times(view: View, need: OnTask) -> Iterator[datetime]:

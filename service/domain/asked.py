@@ -11,6 +11,7 @@ from dataclasses import replace
 from service.domain.evidence import FollowUp, Holder, Roster, highest
 from service.domain.follow_up_task import Choice, FollowUpTask, Option
 from service.domain.owners import FoundBy, Ownership, is_held, known_holder, resolve_owner
+from service.domain.standing import refused
 from service.domain.view import View
 from service.domain.vocabulary import AWAITING_ACCEPTANCE, Priority, Reference, RoleId
 
@@ -75,8 +76,17 @@ def new_owner(view: View, template: FollowUpTask, follow_up: FollowUp, roster: R
     if choice is None or follow_up.status not in AWAITING_ACCEPTANCE or _was_escalated(view, follow_up):
         return None
     wanted = resolve_owner(template.owner, roster).holder
+    if wanted.reference in refusers(view, follow_up, roster):
+        return None
     asked = {_first_holder(role, roster) for role in choice.options}
     return wanted if follow_up.owner in asked - {wanted.reference} else None
+
+
+def refusers(view: View, follow_up: FollowUp, roster: Roster) -> list[Reference]:
+    """Who has refused it at this time of asking already."""
+    owners = [f.owner for f in view.attempts_with(follow_up) if refused(f) and f.owner is not None]
+    # One person may stand on the roster twice: under a PractitionerRole and as the Practitioner.
+    return [*owners, *(known_holder(owner, roster).practitioner for owner in owners)]
 
 
 def _first_holder(role: RoleId, roster: Roster) -> Reference:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from service.domain import escalate as ladders
 from service.domain import plan as follow_ups
-from service.domain.alongside import Alongside, borrowed, with_accountable_lead
+from service.domain.alongside import Alongside, borrowed, former_owners, with_accountable_lead
 from service.domain.begin import beginnings
 from service.domain.ending import end_was_taken_back, ended_because, taken_up_again
 from service.domain.enrolment import Enrolment
@@ -126,7 +126,12 @@ def _view(
     view = view_of(
         pathway, enrolment.identifier, situation, record, enrolment.history, borrowed=shared or None
     )
-    return replace(view, enrolments=alongside.enrolments or view.enrolments, touched=alongside.touched)
+    return replace(
+        view,
+        enrolments=alongside.enrolments or view.enrolments,
+        touched=alongside.touched,
+        former_owners=former_owners(pathway, enrolment, alongside),
+    )
 
 
 def _go_on(

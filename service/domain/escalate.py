@@ -17,6 +17,7 @@ from service.domain.escalation_subjects import (
     remembered,
     silence_ends_at,
     subjects_of,
+    told_of,
     unowned_subject,
 )
 from service.domain.evidence import Holder, Roster, RungSeen, highest
@@ -143,7 +144,7 @@ def _raise(view: View, subject: Subject, rung: LadderRung, number: int, roster: 
     return RaiseRung(
         escalation=subject.identifier,
         number=number,
-        recipient=resolve_owner(rung.notify, roster).holder,
+        recipient=told_of(view, subject, rung.notify, roster),
         recipient_role=rung.notify,
         priority=rung.priority,
         raised_at=view.now,
@@ -228,18 +229,18 @@ def _keep(
 
 
 def _reassigned(view: View, subject: Subject, raised: list[RaiseRung]) -> Iterator[ChangeFollowUp]:
-    """The follow-up itself, or the attempt of it that is under way, moves to the newest rung's holder where the ladder
-    says so.
-    """
+    """Where the ladder says so, its newest holder is asked for the follow-up, also if somebody else had accepted it."""
     moving = [rung for rung in raised if subject.ladder.rungs[rung.number - 1].reassign]
     about = next((f for f in view.follow_ups if f.identifier == subject.about), None)
     follow_up = under_way(view, about) if about is not None else None
     if not moving or follow_up is None or follow_up.reference is None or follow_up.status not in OPEN:
         return
+    moves = moving[-1].recipient.reference != follow_up.owner
     yield ChangeFollowUp(
         identifier=follow_up.identifier,
         reference=follow_up.reference,
         version=follow_up.version,
+        status=FollowUpStatus.REQUESTED if moves and follow_up.status not in AWAITING_ACCEPTANCE else None,
         owner=moving[-1].recipient,
         priority=moving[-1].priority,
         because=f"moved by the escalation: {subject.why}",

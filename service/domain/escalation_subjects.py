@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.domain.attempts import is_still_owed, promised_by, under_way
-from service.domain.evidence import EscalationSeen, FollowUp
+from service.domain.evidence import EscalationSeen, FollowUp, Holder, Roster
+from service.domain.owners import known_holder, resolve_owner
 from service.domain.pathway import Ladder
 from service.domain.standing import Standing, hold_ends_at, is_paused, refused
 from service.domain.view import View
@@ -228,6 +229,16 @@ def unowned_subject(
         resolved="" if unowned else "every role is held by a named person",
         existing=running,
     )
+
+
+def told_of(view: View, subject: Subject, role: RoleId, roster: Roster) -> Holder:
+    """Who hears of it: a holder of the role, but rather not the one whose silence it is."""
+    about = next((f for f in view.follow_ups if f.identifier == subject.about), None)
+    owner = under_way(view, about).owner if about is not None else None
+    silent = known_holder(owner, roster) if owner is not None else None
+    not_again = (silent.reference, silent.practitioner) if silent else ()
+    other = resolve_owner(role, roster, not_again=not_again)
+    return resolve_owner(role, roster).holder if other.is_stand_in else other.holder
 
 
 def _last_told_at(known: list[EscalationSeen], follow_up: FollowUp) -> datetime:

@@ -174,6 +174,8 @@ class FollowUp:
     """Task.statusReason as read."""
     recorded: tuple[Recorded, ...] = ()
     waived: tuple[Waived, ...] = ()
+    accepted_at: datetime | None = None
+    """Since when its owner had accepted it, where this software cancelled it afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +196,8 @@ class RungSeen:
     waived: tuple[Waived, ...] = ()
     reason: str | None = None
     """Task.statusReason as read."""
+    accepted_at: datetime | None = None
+    """Since when its owner had accepted it, where this software cancelled it afterwards."""
 
 
 def highest(rungs: Iterable[RungSeen]) -> int:

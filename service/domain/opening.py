@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from service.domain.asked import chosen, owner_of
+from service.domain.asked import chosen, owner_of, refusers
 from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Roster
 from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import OpenFollowUp
-from service.domain.owners import Ownership, known_holder, resolve_owner
+from service.domain.owners import Ownership, as_holder, resolve_owner
 from service.domain.pathway import Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks
 from service.domain.standing import cut_off, refused, standings_of, timeliness, withdrawn
 from service.domain.view import View
-from service.domain.vocabulary import FollowUpStatus, Reference, RoleId, VarianceKind
+from service.domain.vocabulary import FollowUpStatus, RoleId, VarianceKind
 
 
 def open_first(
@@ -28,19 +28,44 @@ def open_first(
     roster: Roster,
 ) -> Plan:
     """The first Task of a time of asking, once it is asked for."""
-    done_at = view.done_at(template)
-    if done_at is not None:
-        reason = f"{template.title}: the record shows it was done already"
-        done = Variance(kind=VarianceKind.ALREADY_DONE, subject=template.id, at=done_at, reason=reason)
-        return Plan(variances=(done,))
+    if view.done_at(template) is not None:
+        return Plan(variances=tuple(already_done(view, template)))
     if template.opens_when and not view.is_met(template.opens_when):
         return Plan()
     if template.opens_after is not None:
         opens_at = view.due(_clock(view, stage, template, placement), template.opens_after)
         if opens_at > view.now:
             return Plan(wake_at=(opens_at,))
-    ownership = owner_of(view, template, roster)
-    return _open(view, stage, template, placement, ownership, because=_reason(view, template))
+    because = _reason(view, template)
+    former = _former_owner(view, template, roster)
+    if former is not None:
+        because = f"{because} ({former.holder.display} had accepted it on another pathway, which has ended)"
+    ownership = former or owner_of(view, template, roster)
+    return _open(view, stage, template, placement, ownership, because=because)
+
+
+def _former_owner(view: View, template: FollowUpTask, roster: Roster) -> Ownership | None:
+    """Whoever had accepted this already where it was asked before, as long as they hold the role that is asked here."""
+    owner = view.former_owners.get(template.id)
+    is_first = not any(view.is_own(f) for f in view.occurrences(template.id))
+    if owner is None or not is_first or template.asks_sender:
+        return None
+    return as_holder(owner, template.owner, roster)
+
+
+def already_done(view: View, template: FollowUpTask) -> list[Variance]:
+    """One for each time that nobody had to be asked; of what comes again, by the number that its Task would have had."""
+    found, last = [], 0
+    for asked in view.rounds(template):
+        if asked.done_at is not None and not asked.occurrences:
+            number = f"/{last + asked.unasked + 1}" if template.comes_again else ""
+            reason = f"{template.title}: the record shows it was done already"
+            subject = f"{template.id}{number}"
+            found.append(
+                Variance(kind=VarianceKind.ALREADY_DONE, subject=subject, at=asked.done_at, reason=reason)
+            )
+        last = max((last, *(f.occurrence for f in asked.occurrences if view.is_own(f))))
+    return found
 
 
 def open_again(
@@ -53,7 +78,8 @@ def open_again(
     *,
     not_before: datetime,
 ) -> Plan:
-    standing = standings_of(template, [latest], None, latest=False)
+    own = [latest] if view.is_own(latest) else []  # another pathway's attempt climbs the ladder there
+    standing = standings_of(template, own, None, latest=False)
     if not_before > view.now:
         return Plan(standings=standing, wake_at=(not_before,))
     ownership = _next_owner(view, template, roster, latest)
@@ -94,7 +120,7 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
     """After a failed attempt the same role goes on; after a refusal somebody else: same role, ladder, then lead."""
     if not refused(latest):
         return owner_of(view, template, roster)
-    not_again = _refusers(view, latest, roster)
+    not_again = refusers(view, latest, roster)
     first = owner_of(view, template, roster, not_again=not_again)
     if not first.is_stand_in:
         return first
@@ -108,12 +134,6 @@ def _next_owner(view: View, template: FollowUpTask, roster: Roster, latest: Foll
     return first
 
 
-def _refusers(view: View, latest: FollowUp, roster: Roster) -> list[Reference]:
-    owners = [f.owner for f in view.attempts_with(latest) if refused(f) and f.owner is not None]
-    # One person may stand on the roster twice: under a PractitionerRole and as the Practitioner.
-    return [*owners, *(known_holder(owner, roster).practitioner for owner in owners)]
-
-
 def _open(
     view: View,
     stage: Stage,
@@ -125,7 +145,7 @@ def _open(
     after: FollowUp | None = None,
 ) -> Plan:
     opened_at = view.now
-    occurrence = view.next_occurrence(template.id)
+    occurrence = view.next_occurrence(template.id) + (0 if after else view.current(template).unasked)
     complete_by = complete_by_of(view, stage, template, placement, opened_at=opened_at, after=after)
     accept_by = view.due(opened_at, template.accept_within)
     if opened_at < complete_by < accept_by:

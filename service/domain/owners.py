@@ -61,6 +61,20 @@ def resolve_owner(role: RoleId, roster: Roster, *, not_again: Iterable[Reference
     return Ownership(holder=roster.accountable, found_by=FoundBy.ACCOUNTABLE)
 
 
+def as_holder(reference: Reference, role: RoleId, roster: Roster) -> Ownership | None:
+    """This person as a holder of `role`; None when they do not hold it in their own right (any more)."""
+    known = known_holder(reference, roster)
+    who = {known.reference, known.practitioner}
+    return next(
+        (
+            o
+            for o in _candidates(role, roster)
+            if not who.isdisjoint({o.holder.reference, o.holder.practitioner})
+        ),
+        None,
+    )
+
+
 def is_held(role: RoleId, roster: Roster) -> bool:
     """Somebody holds the role in their own right."""
     return next(_candidates(role, roster), None) is not None

@@ -11,7 +11,14 @@ from service.domain.enrolment import Variance
 from service.domain.evidence import FollowUp, Holder, Roster
 from service.domain.follow_up_task import FollowUpTask
 from service.domain.intents import ChangeFollowUp
-from service.domain.opening import ask_again_from, complete_by_of, open_again, open_first, possible_times
+from service.domain.opening import (
+    already_done,
+    ask_again_from,
+    complete_by_of,
+    open_again,
+    open_first,
+    possible_times,
+)
 from service.domain.pathway import Stage
 from service.domain.place import Placement
 from service.domain.planned import Plan, future_clocks, together
@@ -72,11 +79,12 @@ def _plan_one(view: View, stage: Stage, template: FollowUpTask, placement: Place
     earlier += _standings(view, template, asked, mine[:-1])
     part = _plan_round(view, stage, template, placement, roster, asked)
     own = [f for f in view.occurrences(template.id) if view.is_own(f)]
+    passed = already_done(view, template) if before else ()
     return Plan(
         open=part.open,
         changes=part.changes,
         standings=(*earlier, *part.standings),
-        variances=(*part.variances, *_lateness(template, own)),
+        variances=(*part.variances, *_lateness(template, own), *passed),
         wake_at=part.wake_at,
         rules=part.rules,
     )

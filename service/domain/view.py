@@ -27,7 +27,7 @@ from service.domain.follow_up_task import FollowUpTask
 from service.domain.needs import InRecord, Needs
 from service.domain.pathway import Pathway, Stage
 from service.domain.rounds import Round, anew_at, rounds_of
-from service.domain.vocabulary import CapacityId, FieldId, FollowUpStatus, TaskId
+from service.domain.vocabulary import CapacityId, FieldId, FollowUpStatus, Reference, TaskId
 
 _Numbered = TypeVar("_Numbered", FollowUp, EscalationSeen)
 Borrowed = Mapping[TaskId, tuple[FollowUp, ...]]
@@ -56,6 +56,8 @@ class View:
     """Every enrolment of the person, this one among them."""
     borrowed: Borrowed = field(default_factory=dict)
     """Follow-ups of other pathways that serve the purpose of one of this pathway, under the name it has here."""
+    former_owners: Mapping[TaskId, Reference] = field(default_factory=dict)
+    """Who had accepted it on another pathway that ended meanwhile, under the name it has here."""
     others_escalations: tuple[EscalationSeen, ...] = ()
     """Escalations of the person's other enrolments."""
     capacities: Mapping[CapacityId, CapacitySeen] = field(default_factory=dict)

@@ -14,7 +14,6 @@ from service.domain.vocabulary import Reference
 from service.fhir.former_records import moved_from
 from service.fhir.patient_links import FURTHEST, Ambiguous, Read, replaces, survivor
 from service.fhir.read.elements import extension_value
-from service.fhir.read.facts import is_ours
 from service.fhir.references import identifier_values, reference_to, referred
 from service.fhir.searches import people_of
 from service.fhir.systems import ENROLMENT, ENROLMENT_ANCHOR, MOVED_FROM
@@ -55,10 +54,11 @@ def anchor_of(plan: Resource) -> Reference | None:
 
 def strays(person: Reference, reading: Reading, read: Read, base: str) -> Iterator[Stray]:
     """Enrolments under the person's record that began with something about somebody else."""
-    by_reference = {reference_to(each): each for each in reading.resources}
-    for plan in reading.resources:
+    plans = [each for each in reading.resources if each.get("resourceType") == "CarePlan"]
+    by_reference = {reference_to(each): each for each in reading.resources} if plans else {}
+    for plan in plans:
         names = identifier_values(plan, ENROLMENT)
-        if not names or not is_ours(plan) or person not in people_of(plan, base):
+        if not names or person not in people_of(plan, base):
             continue
         about = _named(plan, reading, by_reference.get(anchor_of(plan)), read, base)
         if not about or person in about or reading.former & set(about):

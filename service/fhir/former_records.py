@@ -29,8 +29,8 @@ def former_records(person: Reference, resources: Iterable[Resource], base: str) 
     known = list(resources)
     found = set(_said(known, base))
     for each in known:
-        if is_ours(each):
-            found.update(moved_from(each))
+        if each.get("resourceType") == "CarePlan" and (marks := list(moved_from(each))) and is_ours(each):
+            found.update(marks)
     return frozenset(found - {person})
 
 
@@ -89,6 +89,8 @@ def standing_under(
 ) -> list[tuple[Resource, Reference]]:
     """What of ours stands under one of these records: the resource as read, and which record."""
     wanted = set(records)
+    if not wanted:
+        return []
     found: dict[Reference, tuple[Resource, Reference]] = {}
     for each in resources:
         own = reference_to(each)

@@ -15,6 +15,16 @@ def depth_of(body: bytes) -> int:
     return xml_depth(body) if is_xml(body) else depth(body)
 
 
+def is_deeper(body: bytes, limit: int) -> bool:
+    """Whether the body nests more than `limit` deep; an ordinary one has too few brackets for that.
+
+    NotificationProblem for XML that is not read here.
+    """
+    if not is_xml(body) and body.count(b"{") + body.count(b"[") <= limit:
+        return False
+    return depth_of(body) > limit
+
+
 def carried_resource(body: bytes) -> dict[str, Any]:
     """The body as one FHIR resource, or `{}` for an empty JSON object; NotificationProblem for everything else."""
     return resource_of_xml(body) if is_xml(body) else resource_of(body)

@@ -41,12 +41,15 @@ def _literal(text: str, base: str) -> Reference | None:
 
 def referred(element: object, base: str = "") -> Reference | None:
     """The literal reference of a Reference element."""
+    if element is None:
+        return None
     return relative_reference(mapping(element).get("reference"), base)
 
 
 def reference_to(resource: Resource) -> Reference | None:
     """The literal reference of a resource that has an id."""
-    return relative_reference(f"{resource.get('resourceType')}/{resource.get('id')}")
+    text = f"{resource.get('resourceType')}/{resource.get('id')}"
+    return _literal(text, "") if len(text) <= _ORDINARY else _literal.__wrapped__(text, "")
 
 
 def version_of(resource: Resource) -> str:

@@ -162,8 +162,12 @@ def people_of(resource: Resource, base: str = "") -> tuple[Reference, ...]:
         own = reference_to(resource)
         return (own,) if own else ()
     elements = _ABOUT.get(str(resource.get("resourceType")), _subject)(resource)
-    found = (referred(element, base) for element in elements)
-    return tuple(dict.fromkeys(each for each in found if each and each.startswith("Patient/")))
+    found: list[Reference] = []
+    for element in elements:
+        each = referred(element, base) if element is not None else None
+        if each and each.startswith("Patient/") and each not in found:
+            found.append(each)
+    return tuple(found)
 
 
 def _subject(resource: Resource) -> Iterator[Any]:

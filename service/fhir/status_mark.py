@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
+from service.domain.vocabulary import ACKNOWLEDGED, FollowUpStatus
 from service.fhir import systems
 from service.fhir.references import mapping, mappings
 from service.fhir.times import fhir_time, parse_time
@@ -20,6 +21,8 @@ class StatusMark:
     """When the status last changed."""
     answered_at: datetime | None
     """When somebody else last changed the Task, e.g. recorded an output."""
+    accepted_at: datetime | None = None
+    """Of a Task that we cancelled: since when its owner had accepted it; None when they had not."""
 
 
 def status_mark(task: Resource, zone: tzinfo) -> StatusMark:
@@ -41,6 +44,7 @@ def status_mark(task: Resource, zone: tzinfo) -> StatusMark:
     return StatusMark(
         status_since=said.get("since") or touched,
         answered_at=(said.get("answered") if is_ours else None) or touched,
+        accepted_at=said.get("accepted"),
     )
 
 
@@ -52,12 +56,24 @@ def marked(
     `since`: when the status began, if this write changes it; None when it stays as it was.
     """
     mark = status_mark(before, zone)
-    times = {"since": since or mark.status_since, "answered": mark.answered_at, "noted": noted_at}
+    times = {
+        "since": since or mark.status_since,
+        "answered": mark.answered_at,
+        "noted": noted_at,
+        "accepted": _accepted_at(before, mark, status),
+    }
     parts: list[dict[str, Any]] = [{"url": "status", "valueCode": status}]
     parts += [
         {"url": name, "valueDateTime": fhir_time(at, zone)} for name, at in times.items() if at is not None
     ]
     return {"url": systems.STATUS_SINCE, "extension": parts}
+
+
+def _accepted_at(before: Resource, mark: StatusMark, status: str) -> datetime | None:
+    """A Task has one status: that it was accepted before we cancelled it must not get lost with that."""
+    if status != FollowUpStatus.CANCELLED:
+        return None
+    return mark.status_since if before.get("status") in ACKNOWLEDGED else mark.accepted_at
 
 
 def _parts(task: Resource, zone: tzinfo) -> dict[str, Any]:

@@ -66,6 +66,9 @@ LISTENING = "listening"
 COVERAGE = "coverage"
 """Watermark: how many of those who should be on a pathway are, when it was last counted."""
 
+SENDERS = "senders"
+"""Watermark: who may send messages, and since when each has been listed, `{name: ISO instant}`."""
+
 
 def errors_of(parsed: Sequence[Parsed]) -> str | None:
     """The errors that stand after these notifications; None when none of them can say."""

@@ -104,7 +104,8 @@ class Mover:
 
     def _survivor(self, person: Reference, resources: Iterable[Resource]) -> Reference | None:
         """Whoever the person is by now, when that is another record; a link that leads nowhere moves nobody."""
-        own = next((each for each in resources if reference_to(each) == person), None)
+        patients = (each for each in resources if each.get("resourceType") == "Patient")
+        own = next((each for each in patients if reference_to(each) == person), None)
         if own is None:
             return None
         try:

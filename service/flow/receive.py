@@ -16,7 +16,7 @@ from typing import Protocol
 
 from service.fhir.notification_answers import Answer, Outcome, accepted, refused
 from service.fhir.notification_body import NotificationProblem, is_blank
-from service.fhir.notification_content import XML_TYPES, carried_resource, depth_of
+from service.fhir.notification_content import XML_TYPES, carried_resource, is_deeper
 from service.fhir.outcome import IssueCode
 from service.ports import InboxUnavailable, RawNotification
 
@@ -181,7 +181,7 @@ def _refuse_read(request: Delivery, watch: Watch, limits: Limits) -> Answer | No
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type not in READ_TYPES:
         return refused(415, Outcome.WRONG_TYPE, IssueCode.NOT_SUPPORTED, WRONG_TYPE)
-    if depth_of(request.body) > limits.depth:
+    if is_deeper(request.body, limits.depth):
         return refused(400, Outcome.TOO_DEEP, IssueCode.TOO_COSTLY, TOO_DEEP.format(limits.depth))
     return None
 

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from service.domain.due import Unit, Within
-from service.pathways.spelling import did_you_mean, listed
+from service.pathways.spelling import did_you_mean, listed, nearest
 
 SLUG = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 REFERENCE = r"[A-Z][A-Za-z]{1,63}/(?!\.{1,2}$)[A-Za-z0-9.\-]{1,64}"
@@ -138,7 +138,9 @@ def read_reference(value: Any) -> str:
     text = a_text(value)
     if re.fullmatch(REFERENCE, text) is None:
         raise refuse(
-            "bad-reference", f"{shown(text)} is not a reference", "write Type/id, such as Organization/7"
+            "bad-reference",
+            f"{shown(text)} is not a reference",
+            "write Type/id, such as Practitioner/7 or Organization/7",
         )
     return text
 
@@ -186,7 +188,9 @@ class OneOf:
     def _read(self, value: Any) -> str:
         text = a_text(value)
         if text not in self.words:
-            help_text = did_you_mean(text, self.words) or f"write {listed(self.words)}{self.hint}"
+            # Of a handful of words all can be said: one that is only a little like it would mislead.
+            meant = nearest(text, self.words, likeness=0.7)
+            help_text = f"did you mean '{meant}'?" if meant else f"write {listed(self.words)}{self.hint}"
             raise refuse("bad-choice", f"{shown(text)} is not {self.noun}", help_text)
         return text
 

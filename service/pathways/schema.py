@@ -186,7 +186,9 @@ class RungPart(Part):
     def one_person(self) -> RungPart:
         if (self.notify is None) == (self.reassign_to is None):
             raise refuse(
-                "notify-or-reassign", "a rung needs one of notify and reassign-to, not both or neither"
+                "notify-or-reassign",
+                "a rung needs one of notify and reassign-to, not both or neither",
+                "write 'notify: role' where somebody is told, 'reassign-to: role' where the follow-up moves to them",
             )
         return self
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like `word`, if any looks like it at all."""
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """The known name that looks most like `word`, if any looks like it at all (1: the same)."""
     names = {name.lower(): name for name in sorted(known)}
-    found = get_close_matches(word[:80].lower(), names, n=1, cutoff=0.6)
+    found = get_close_matches(word[:80].lower(), names, n=1, cutoff=likeness)
     return names[found[0]] if found else None
 
 

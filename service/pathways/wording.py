@@ -26,6 +26,9 @@ WANTED = {
     "list_type": "a list: [one, another], or rows that each begin with '- '",
 }
 
+OF_WORDS = {"records", "waived-by", "excludes", "supersedes", "says", "is", "missing", "complete"}
+"""Keys whose list holds words; in the others each row is a mapping."""
+
 
 def read_grammar(source: Source, grammar: type[Grammar]) -> Grammar | None:
     """The file as `grammar` reads it, or None with every misfit reported."""
@@ -65,9 +68,22 @@ def _report(source: Source, root: Node, grammar: type[Part], detail: Any) -> Non
             node.head, "no-value", f"{_name(loc)} is empty", "write at least one, or remove the key"
         )
     elif kind in WANTED:
-        source.report(node.head, "wrong-shape", f"{_name(loc)} must be {WANTED[kind]}")
+        message, instead = f"{_name(loc)} must be {WANTED[kind]}", _instead(node, grammar, loc, kind)
+        source.report(node.head, "wrong-shape", message, instead)
     else:
         source.report(node.head, "wrong-shape", f"{_name(loc)} cannot be read as it is written")
+
+
+def _instead(node: Node, grammar: type[Part], loc: Path, kind: str) -> str:
+    """The same thing as the author wrote it, in the shape that is wanted; empty where that cannot be said."""
+    if kind == "list_type":
+        if node.text is not None and loc[-1] in OF_WORDS:
+            return f"write '{loc[-1]}: [{node.text}]'"
+        if loc[-2:-1] == ("measures",):
+            return "write how many met it, and of how many: [1, 1]"
+        return "begin it with '- '" if isinstance(node.value, dict) else ""
+    keys = _keys(part_at(grammar, loc)) if kind != "string_type" else []
+    return f"its keys are {listed(keys, limit=8)}" if keys else ""
 
 
 def _is_told_already(node: Node, part: type[BaseModel] | None, wanted: tuple[str, ...]) -> bool:

@@ -14,7 +14,8 @@ import hl7.mllp
 import pytest
 
 from service.adapters.mllp_frames import Fault, framed
-from service.adapters.mllp_server import Bounds, MllpServer, Reply, names_in, tls_context
+from service.adapters.mllp_server import Bounds, MllpServer, Reply, names_in
+from service.adapters.mllp_tls import ServerTls
 from tests.certificates import authority_with
 from tests.processes import PATIENCE
 
@@ -271,8 +272,9 @@ def client_tls(folder: Path, *, shows_certificate: bool) -> ssl.SSLContext:
 
 
 def server_tls(folder: Path, *, asks: bool) -> ssl.SSLContext:
-    ca = str(folder / "ca.pem") if asks else None
-    return tls_context(str(folder / "server.pem"), str(folder / "server.key"), ca)
+    return ServerTls(
+        folder / "server.pem", folder / "server.key", folder / "ca.pem" if asks else None
+    ).context
 
 
 def test_over_tls_the_server_shows_who_it_is(certificates):

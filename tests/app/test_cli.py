@@ -26,7 +26,7 @@ BROKEN = {"pathways/broken/pathway.yaml": "pathway: broken\nversion: [\n"}
 COMMANDS = (
     "up", "web", "mllp", "worker", "scheduler", "redis", "demo", "doctor", "reconcile", "measures", "senders", "replay",
     "pathways list", "pathways check", "pathways describe", "pathways export", "pathways publish", "pathways simulate",
-    "subscriptions plan", "subscriptions apply", "subscriptions status", "subscriptions topics",
+    "subscriptions plan", "subscriptions apply", "subscriptions stop", "subscriptions status", "subscriptions topics",
     "dead-letters list", "dead-letters retry", "keys new", "keys show",
 )  # fmt: skip
 
@@ -112,8 +112,8 @@ GOLDEN = [
     (("up", "--fhir", NOWHERE, "--port", "99999"), Exit.SETTINGS, "--port cannot be '99999': set it to a port number, e.g. 8080."),
     (("dead-letters", "list", "--redis", "redis://:hidden@"), Exit.SETTINGS, "--redis has a value that cannot be used: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
     (("dead-letters", "list"), Exit.SETTINGS, "THROUGHLINE_REDIS_URL is missing: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
-    (("worker",), Exit.SETTINGS, "THROUGHLINE_REDIS_URL is missing: set it to the address of a Redis server, e.g. redis://localhost:6379/0."),
-    (("web",), Exit.SETTINGS, "THROUGHLINE_SECRET_KEY is missing: set it to a long random text, e.g. <at least 32 characters>."),
+    (("worker",), Exit.SETTINGS, "THROUGHLINE_REDIS_URL is missing: set it to the address of a Redis server, e.g. redis://localhost:6379/0. In the chart: existingSecret (key redis-url)."),
+    (("web", "--port", "28080"), Exit.SETTINGS, "THROUGHLINE_SECRET_KEY is missing: set it to a long random text, e.g. <at least 32 characters>. In the chart: existingSecret (key secret-key)."),
     (("subscriptions", "plan", "--fhir", NOWHERE), Exit.SETTINGS, "THROUGHLINE_PUBLIC_URL is missing: set it to the address at which the FHIR server reaches Throughline, e.g. https://throughline.example.org."),
     (("reconcile",), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),
     (("reconcile", "--person", "Patient/1", "--all"), Exit.USAGE, "name one person with --person Patient/ID, or everybody with --all"),

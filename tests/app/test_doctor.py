@@ -136,9 +136,37 @@ def test_nothing_is_said_of_versions_while_all_are_there():
     assert not [f for f in about(found(answer=with_plans(*plans)), "pathways") if f[0] == "bad"]
 
 
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ({"fhir_auth_client_id": "us"}, "fhir.auth.clientId, existingSecret (key fhir-private-key), existingSecret (key fhir-client-secret), fhir.clientCertificate.existingSecret"),
+        ({"fhir_auth_client_secret": "s"}, "fhir.auth.clientId"),
+        ({"fhir_auth_client_id": "us", "fhir_auth_private_key": "no key"}, "existingSecret (key fhir-private-key)"),
+        ({"fhir_auth_client_id": "us", "fhir_auth_private_key": "no key", "fhir_auth_private_key_next": "nor this"}, "fhir.auth.privateKeyNextKey"),
+        ({"fhir_auth_token": "t", "fhir_auth_client_secret": "s"}, "existingSecret (key fhir-token), existingSecret (key fhir-client-secret)"),
+        ({"fhir_ca_file": "/nowhere/ca.crt"}, "fhir.ca.existingSecret or fhir.ca.configMap"),
+        ({"fhir_client_certificate_file": "/nowhere/tls.crt"}, "fhir.clientCertificate.existingSecret"),
+        ({"fhir_client_key_file": "/nowhere/tls.key"}, "fhir.clientCertificate.keyKey, fhir.clientCertificate.existingSecret"),
+        ({"fhir_auth_token_url": "http://login.example.org/token"}, "fhir.auth.tokenUrl"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_getting_in_is_said_in_the_words_of_the_chart_too(given, value):
+    remedies = [
+        remedy
+        for _, _, remedy in about(found(settings=load_settings({}, fhir_base_url=BASE, **given)), "access")
+    ]
+    assert [remedy for remedy in remedies if remedy.endswith(f" In the chart: {value}.")]
+
+
+def test_what_is_well_is_not_explained():
+    assert [f for f in found(answer=well) if f.outcome is Outcome.GOOD and "In the chart" in f.remedy] == []
+
+
 def test_a_misspelt_variable_is_said():
     line = "THROUGHLINE_FIHR_BASE_URL is not a setting and has no effect: did you mean THROUGHLINE_FHIR_BASE_URL?"
-    assert about(found(unknown=[line]), "settings")[0] == ("care", line, "Correct its name, or remove it.")
+    assert about(found(unknown=[line]), "settings")[0] == (
+        "care", line, "Correct its name, or remove it. In the chart: fhir.baseUrl."
+    )  # fmt: skip
 
 
 def test_an_unreachable_server_is_one_finding_and_ends_the_examination():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from service.app.certificates import CertificateMetrics
 from service.app.metrics import (
     FhirMetrics,
     StateMetrics,
@@ -25,7 +26,7 @@ from tests.fakes import HOUSE_NOW
 CATALOGUE = Path(__file__).parents[2] / "docs" / "metrics.md"
 HARMLESS = {
     "pathway", "outcome", "why", "kind", "owner", "cause", "timeliness", "subscription", "operation", "version", "role",
-    "sender",
+    "sender", "certificate",
 }  # fmt: skip
 P = PathwayId("after-discharge")
 
@@ -39,6 +40,7 @@ def everything():
     StateMetrics(registry).stand({"enrolments|p": 1}, None, HOUSE_NOW)
     NotificationMetrics(registry)
     MllpMetrics(registry)
+    CertificateMetrics(registry, {"fhir-client": Path("/nowhere")})
     return registry, work
 
 

@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry, generate_latest
 
 from service.adapters.mllp_frames import Fault, framed
-from service.adapters.mllp_server import Bounds, MllpServer, tls_context
+from service.adapters.mllp_server import Bounds, MllpServer
+from service.adapters.mllp_tls import ServerTls
 from service.adapters.tracing import Tracing
 from service.app.heartbeat import Heartbeat
 from service.app.mllp_process import Hl7v2Door, MllpMetrics, beat_until, inbox_answers
@@ -218,9 +219,8 @@ def test_over_a_real_line_each_certificate_speaks_for_its_own_sender_only(tmp_pa
 
     async def story() -> list[str]:
         server = MllpServer(door.door.answer, Bounds())
-        authority = str(folder / "ca.pem")
-        tls = tls_context(str(folder / "server.pem"), str(folder / "server.key"), authority)
-        await server.start("127.0.0.1", 0, tls)
+        tls = ServerTls(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+        await server.start("127.0.0.1", 0, tls.context)
         async with asyncio.timeout(PATIENCE):
             found = [await says(server, who) for who in ("clinic", "engine")]
         await server.stop()

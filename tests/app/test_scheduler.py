@@ -19,6 +19,7 @@ from service.app.heartbeat import Heartbeat
 from service.app.listening_report import Heard, Listening, listening_mark
 from service.app.metrics import StateMetrics
 from service.app.scheduler import LONGEST_PAUSE, LOOK_EVERY, REBUILD_EVERY, Scheduler
+from service.app.sender_silence import note_senders
 from service.domain.vocabulary import PathwayId, Reference
 from service.flow.catch_up import FAILED, MARK
 from service.flow.listen import Hearing
@@ -176,6 +177,36 @@ def test_metrics_show_who_is_heard_the_canary_and_coverage(make):
     assert value("throughline_coverage_missed", {"pathway": "after"}) == 1
 
 
+def test_what_is_no_longer_there_is_no_longer_shown(make):
+    scheduler = make()
+    value = scheduler.metrics.registry.get_sample_value
+    for name in ("encounters", "tasks"):
+        heard = {name: Heard(hearing=Hearing.SILENT, status="active")}
+        scheduler.watermarks.set("listening", listening_mark(Listening(at=HOUSE_NOW, subscriptions=heard)))
+        scheduler.look()
+    assert value("throughline_subscription_heard", {"subscription": "encounters"}) is None
+    assert value("throughline_subscription_heard", {"subscription": "tasks"}) == 0
+
+
+def test_metrics_show_when_each_sender_was_heard_of_last_or_since_when_it_has_been_listed(make):
+    scheduler = make()
+    value = scheduler.metrics.registry.get_sample_value
+
+    def heard(sender):
+        return value("throughline_sender_heard_timestamp_seconds", {"sender": sender})
+
+    note_senders(["general", "clinic"], scheduler.watermarks, HOUSE_NOW)
+    scheduler.look()
+    assert heard("general") == heard("clinic") == HOUSE_NOW.timestamp()
+
+    later = HOUSE_NOW + timedelta(hours=3)
+    scheduler.watermarks.set("heard:sender general", later.isoformat())
+    note_senders(["general"], scheduler.watermarks, later)
+    scheduler.look()
+    assert heard("general") == later.timestamp()
+    assert heard("clinic") is None
+
+
 def test_a_missing_mark_asks_for_a_catch_up_whatever_the_pace(make, celery, client, keys):
     scheduler = make()
     scheduler.watermarks.set(MARK, "x")
@@ -217,8 +248,11 @@ def test_a_redis_that_is_away_is_told_once_and_asked_less_and_less_often(make, c
     assert pauses[0] == 2 * LOOK_EVERY
     assert pauses[-1] == LONGEST_PAUSE
     assert (tmp_path / "alive").read_text("utf-8") == "waiting for Redis\n"
+    value = scheduler.metrics.registry.get_sample_value
+    assert value("throughline_queue_answers") == 0
     scheduler.index = real
     assert scheduler.look() == LOOK_EVERY
+    assert value("throughline_queue_answers") == 1
     assert [r.getMessage() for r in caplog.records] == [
         "Redis does not answer; looking again until it does",
         "Redis answers again",

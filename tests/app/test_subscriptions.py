@@ -316,6 +316,28 @@ def test_of_two_of_the_same_one_is_turned_off() -> None:
     assert actions(ours(server, ENCOUNTERS).apply()) == [("encounters", Action.KEEP)]
 
 
+def test_stopping_turns_off_all_of_ours_under_either_key_and_nobody_elses_and_can_be_taken_back() -> None:
+    server = Server()
+    theirs = {
+        "resourceType": "Subscription",
+        "id": "theirs",
+        "status": "active",
+        "channel": {"type": "rest-hook", "endpoint": "https://others.example/notifications/encounters"},
+    }
+    server.put(theirs)
+    ours(server, ENCOUNTERS, keys=[OLD_KEY]).apply()
+    ours(server, TASKS).apply()
+    mine = ours(server, keys=[KEY, OLD_KEY])
+
+    assert actions(mine.stop()) == [("encounters", Action.TURN_OFF), ("tasks", Action.TURN_OFF)]
+    assert {r["id"]: r["status"] for r in server.subscriptions()}["theirs"] == "active"
+    assert sorted(r["status"] for r in server.subscriptions()) == ["active", "off", "off"]
+    assert mine.stop() == []
+
+    mine.apply()
+    assert [r["status"] for r in server.subscriptions()].count("requested") == 2
+
+
 def test_no_step_shows_a_token_or_a_secret() -> None:
     server = Server()
     ours(server, keys=[OLD_KEY]).apply()
@@ -342,3 +364,6 @@ def test_a_real_server_keeps_what_was_asked_for(sandbox) -> None:
         assert (again.action, again.reference) == (Action.KEEP, created.reference)
         kept = list(record.search(Search(kind="Subscription", params=())))
         assert json.dumps(kept).count(token(b"a key of this test", "encounters")) == 1
+
+        [stopped] = mine.stop()
+        assert (stopped.reference, stopped.status, stopped.failed) == (created.reference, "off", "")

@@ -14,6 +14,7 @@ from service.app.after_catch_up import AfterCatchUp
 from service.app.later import LONGEST_PAUSE, PARKED_AGAIN_AFTER, letter_id, pause_after, why_to_park
 from service.app.metrics import WorkMetrics
 from service.app.practice import watched
+from service.app.sender_silence import last_heard
 from service.app.work import FAULT_TRIES, LOOKS, REFUSED_TRIES, Work
 from service.domain.owners import NoAccountablePerson
 from service.domain.vocabulary import PathwayId, Reference, RoleId
@@ -443,10 +444,11 @@ def test_a_population_that_cannot_be_counted_keeps_nothing_else_from_being_done(
     after = AfterCatchUp(
         record=work.record, index=work.index, marks=work.watermarks, clock=work.clock, practice=work.practice,
         directory=lambda: (), metrics=work.metrics, population_every=timedelta(0),
-        lookback=timedelta(days=30), upkeep=lambda: looked.append(1), count=refuses,
+        lookback=timedelta(days=30), upkeep=lambda: looked.append(1), count=refuses, senders=["general"],
     )  # fmt: skip
     after(CaughtUp())
     assert looked == [1]
+    assert last_heard(work.watermarks) == {"general": work.clock.now()}
 
 
 def test_what_is_about_the_site_and_not_about_people_is_not_watched(work):

@@ -23,7 +23,7 @@ from service.domain.intents import (
     TellHolder,
 )
 from service.domain.pathway import Pathway
-from service.domain.vocabulary import Cause, FollowUpStatus, PlanStatus, Reference, TaskId
+from service.domain.vocabulary import ACKNOWLEDGED, Cause, FollowUpStatus, PlanStatus, Reference, TaskId
 from tests.domain.builders import ENROLMENT
 
 Step = Callable[[PersonRecord], PersonRecord]
@@ -130,8 +130,17 @@ def _changed(change: ChangeFollowUp, record: PersonRecord) -> PersonRecord:
         named |= {"status": change.status, "reason": change.because}
     if change.status is not None or change.owner is not None:
         named["changed_at"] = change.changed_at  # a new owner begins the status anew
+    if change.status is FollowUpStatus.CANCELLED:
+        named["accepted_at"] = _accepted_at(record, change.identifier)
     named = {name: value for name, value in named.items() if value is not None}
     return edited(record, change.identifier, fence=change.version, **named)
+
+
+def _accepted_at(record: PersonRecord, identifier: str) -> datetime | None:
+    """When its owner had accepted what is being cancelled."""
+    rungs = {f"{e.identifier}/{r.number}": r for e in record.escalations for r in e.rungs}
+    task = next((f for f in record.follow_ups if f.identifier == identifier), None) or rungs[identifier]
+    return task.changed_at if task.status in ACKNOWLEDGED else None
 
 
 def edited(

@@ -127,7 +127,7 @@ BESIDE: tuple[Pathway, ...] = (
         replace(
             stage(
                 "looking",
-                task("look", clock="stage", series=Series(steps=(days(1), days(2)))),
+                task("look", clock="stage", series=Series(steps=(days(1), days(2))), done_when=(CONTACTED,)),
                 task("check", clock="opened", series=Series(every=days(3), until=(BOOKED,)),
                      not_needed_when=(OnLevel(criterion="risk", levels=("low",)),)),
                 enter=(on_task("take-on", TaskState.ACCEPTED), in_record("RiskAssessment", level="high")),
@@ -156,7 +156,8 @@ BESIDE: tuple[Pathway, ...] = (
 STATUSES = st.sampled_from([s for s in FollowUpStatus if s is not FollowUpStatus.DRAFT])
 REASONS = st.sampled_from([None, None, "the person declined"])
 LENGTHS = st.sampled_from([1, 30, 60, 240, 600, 1440, 2880, 5000]).map(lambda m: timedelta(minutes=m))
-NEWS = st.sampled_from(["contact", "booked", "high", "low", "contact-void", "risk", "waiver"])
+NEWS = st.sampled_from(["contact", "one-more-contact", "late-contact", "booked", "high", "low", "contact-void",
+                        "risk", "waiver"])  # fmt: skip
 ROSTERS = st.sampled_from([ROSTER, without(ROSTER, COORDINATOR), without(ROSTER, CLINICIAN, SUPERVISOR),
                            replace(ROSTER, directory=(SECOND_COORDINATOR,))])  # fmt: skip
 
@@ -220,6 +221,8 @@ def _record_learns(world: World, news: str) -> None:
         return
     kinds = {
         "contact": fact("Communication", "c", world.now, topic="contact"),
+        "late-contact": fact("Communication", "l", world.now - timedelta(hours=20), topic="contact"),
+        "one-more-contact": fact("Communication", f"{len(world.record.facts)}", world.now, topic="contact"),
         "contact-void": fact("Communication", "c", world.now, void=True, topic="contact"),
         "booked": fact("Appointment", "a", world.now, status="booked"),
         "high": fact("RiskAssessment", f"{len(world.record.facts)}", world.now, level="high"),

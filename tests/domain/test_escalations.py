@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, timedelta
 
+import pytest
+
 from service.domain.decide import decide_all
+from service.domain.evidence import Roster
 from service.domain.follow_up_task import DueIn
-from service.domain.vocabulary import FollowUpStatus, Priority
+from service.domain.pathway import Handover
+from service.domain.vocabulary import FollowUpStatus, Priority, TaskId
 from tests.domain.an_imaginary_record import World, world
 from tests.domain.builders import (
     CONTACT,
@@ -15,6 +19,7 @@ from tests.domain.builders import (
     DIRECTOR,
     LEAD,
     NOW,
+    ROSTER,
     SECOND_COORDINATOR,
     STABLE,
     SUPERVISOR,
@@ -22,6 +27,7 @@ from tests.domain.builders import (
     discharge,
     fact,
     hours,
+    joined_by,
     ladder,
     later,
     minutes,
@@ -30,6 +36,7 @@ from tests.domain.builders import (
     rung,
     stage,
     task,
+    without,
 )
 
 
@@ -247,6 +254,25 @@ def test_a_ladder_rests_while_the_follow_up_is_on_hold():
     assert life.escalations() == {"contact/1/completion": ("active", 3)}
 
 
+def both_roles(name: str) -> Roster:
+    """The coordinator is a supervisor as well, and listed before the other one."""
+    both = replace(COORDINATOR, roles=COORDINATOR.roles | SUPERVISOR.roles)
+    others = without(ROSTER, COORDINATOR, *([] if name == "another" else [SUPERVISOR]))
+    return replace(others, care_team=(both, *others.care_team))
+
+
+@pytest.mark.parametrize(
+    ("roster", "told"),
+    [(both_roles("another"), SUPERVISOR), (both_roles("nobody else"), COORDINATOR)],
+    ids=["another holds the role", "nobody else holds it"],
+)
+def test_whoever_is_silent_is_not_told_of_it_where_another_holds_the_role(roster, told):
+    life = world(pathway(), record(discharge(), roster=roster), NOW).passes(hours=5)
+
+    assert life.follow_up("contact").owner == COORDINATOR.reference
+    assert raised(life, "contact/1/acceptance") == [(1, told.reference, timedelta(hours=4))]
+
+
 # --- moving to another owner ---
 
 MOVING = ladder(
@@ -259,6 +285,52 @@ def test_a_rung_that_reassigns_moves_the_follow_up_once():
 
     assert life.follow_up("contact").owner == DIRECTOR.reference
     assert life.follow_up("contact").priority is Priority.STAT
+
+
+def test_what_one_person_had_accepted_is_not_accepted_by_whom_it_moves_to():
+    life = discharged(ladders={"missed": MOVING}).set("contact", "accepted").passes(hours=75)
+
+    moved = life.follow_up("contact")
+    assert (moved.owner, moved.status) == (DIRECTOR.reference, "requested")
+    assert life.escalations() == {"contact/1/completion": ("active", 2)}, "one silence, one ladder"
+
+    life.passes(hours=1).set("contact", "accepted").passes(hours=5)
+    moved = life.follow_up("contact")
+    assert (moved.owner, moved.status) == (DIRECTOR.reference, "accepted")
+    assert life.set("contact", "completed").escalations()["contact/1/completion"][0] == "completed"
+
+
+def test_a_follow_up_on_hold_is_not_on_hold_for_whom_it_moves_to():
+    life = discharged(ladders={"missed": MOVING}).set("contact", "on-hold").passes(hours=75)
+
+    assert (life.follow_up("contact").owner, life.follow_up("contact").status) == (
+        DIRECTOR.reference,
+        "requested",
+    )
+
+
+def test_whoever_holds_it_already_keeps_what_they_accepted():
+    both = replace(COORDINATOR, roles=COORDINATOR.roles | DIRECTOR.roles)
+    roster = joined_by(without(ROSTER, COORDINATOR, DIRECTOR), both)
+    life = world(pathway(ladders={"missed": MOVING}), record(discharge(), roster=roster), NOW)
+    life.set("contact", "accepted").passes(hours=75)
+
+    assert (life.follow_up("contact").owner, life.follow_up("contact").status) == (
+        COORDINATOR.reference,
+        "accepted",
+    )
+
+
+def test_the_lead_does_not_move_to_whom_an_overdue_follow_up_moves_to_until_they_accept():
+    plan = {"handover": Handover(until=(), then=TaskId("contact")), "ladders": {"missed": MOVING}}
+    life = discharged(**plan).set("contact", "accepted")
+    assert life.enrolment.lead == COORDINATOR.reference
+
+    life.passes(hours=75)
+    assert life.follow_up("contact").owner == DIRECTOR.reference
+    assert life.enrolment.lead == COORDINATOR.reference, "an offer alone moves nothing"
+
+    assert life.set("contact", "accepted").enrolment.lead == DIRECTOR.reference
 
 
 def test_people_who_move_it_elsewhere_are_not_fought():

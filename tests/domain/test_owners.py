@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 
 from service.domain.evidence import Holder, Roster
+from service.domain.follow_up_task import Choice
 from service.domain.owners import FoundBy, NoAccountablePerson, is_held, known_holder, resolve_owner
+from service.domain.pathway import Criterion
 from service.domain.vocabulary import Reference, RoleId
 from tests.domain.an_imaginary_record import World, world
 from tests.domain.builders import (
@@ -23,6 +25,7 @@ from tests.domain.builders import (
     STABLE,
     discharge,
     hours,
+    in_record,
     joined_by,
     ladder,
     pathway,
@@ -204,6 +207,20 @@ def test_when_everybody_refuses_the_accountable_person_holds_it():
     assert life.follow_up("contact", 5).owner == ACCOUNTABLE.reference
     owners = [life.follow_up("contact", n).owner for n in range(1, 6)]
     assert len(set(owners)) == 5, "nobody is asked twice"
+
+
+def test_whom_a_criterion_would_choose_is_not_asked_again_what_they_refused():
+    by_risk = Choice(otherwise=ROLE, criterion="risk", by_level={"high": RoleId("supervisor")})
+    call = task("call", owner_by=by_risk, escalation=None)
+    criteria = {
+        "risk": Criterion(id="risk", levels=(("high", (in_record("RiskAssessment", level="high"),)),))
+    }
+    life = world(pathway(stage("received", call), STABLE, lead=RoleId("supervisor"), criteria=criteria),
+                 record(discharge()), NOW)  # fmt: skip
+    life.set("call", "rejected")
+
+    assert life.follow_up("call", 2).owner == Reference("Practitioner/sara")
+    assert life.passes(hours=1).wake().follow_up("call", 2).owner == Reference("Practitioner/sara")
 
 
 def test_who_refused_as_practitioner_role_is_not_asked_again_as_practitioner():

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from service.domain.decide import decide_all
 from service.domain.follow_up_task import DueIn
 from service.domain.measures import count
 from service.domain.needs import EnrolmentState, OnPathway, TaskState
 from service.domain.pathway import Measure, Pathway
 from service.domain.versions import Versions
 from service.domain.vocabulary import MeasureId, PathwayId, RoleId
-from tests.domain.an_imaginary_record import World
+from tests.domain.an_imaginary_record import World, apply
 from tests.domain.builders import (
     CLINICIAN,
+    COORDINATOR,
     LEAD,
     NOW,
+    ROSTER,
+    SECOND_COORDINATOR,
     STABLE,
     discharge,
     fact,
@@ -103,6 +109,19 @@ def test_an_attempt_that_failed_is_made_again_once_and_in_its_time():
     assert life.everything() == {f"{CRISIS}/visit/1": "failed", f"{CRISIS}/visit/2": "requested"}
 
 
+def test_an_attempt_of_another_pathway_climbs_no_ladder_of_ours_while_we_wait_to_try_again():
+    call = task("call", purpose="first-contact", attempts=2, attempt_every=hours(24))
+    at_home = pathway(stage("received", call), ALL_HOME, id=PathwayId("home"), precedence=10)
+    life = beside(at_home, crisis()).passes(hours=2).set("visit", "accepted", of=CRISIS)
+    life.passes(hours=18).set("visit", "failed", of=CRISIS)
+
+    life.passes(hours=10)
+    assert {e.identifier for e in life.record.escalations} == {f"{CRISIS}/visit/1/unreachable"}
+    assert f"{HOME}/call/1" not in life.everything()
+    life.passes(hours=14)
+    assert life.everything() == {f"{CRISIS}/visit/1": "failed", f"{HOME}/call/1": "requested"}
+
+
 def test_what_failed_on_a_pathway_that_is_over_is_asked_for_by_the_other():
     life = beside(home(), crisis()).passes(hours=2).set("visit", "failed", of=CRISIS)
     assert f"{HOME}/call/1" not in life.everything(), "whoever asked sees to what follows"
@@ -173,6 +192,86 @@ def test_taking_over_ends_the_other_with_the_reason_and_its_work_goes_on_under_t
         replace(home(), measures=(Measure(id=MeasureId("all"), title="All"),)), [life.record], life.now
     )
     assert seen.denominator == (), "what became of the person is told by the other pathway"
+
+
+def taken_over(life: World, *, at: float = 5) -> World:
+    """A crisis, for which the other pathway takes over."""
+    life.now = later(hours=at)
+    return life.told(fact("Encounter", "later", life.now, status="finished", ward="crisis"))
+
+
+def at_home_with(roster=ROSTER, **more) -> World:
+    on_crisis = replace(crisis().starts[0], condition=in_record("Encounter", ward="crisis").condition)
+    plans = (home(), taking_over(starts=(on_crisis,), **more))
+    return World(pathways=plans, record=record(STAY, roster=roster), now=NOW).wake()
+
+
+def new_visit(life: World):
+    return life.follow_up("visit", of="crisis/Encounter/later")
+
+
+TWO = replace(ROSTER, care_team=(*ROSTER.care_team, SECOND_COORDINATOR))
+
+
+def test_whoever_had_accepted_what_is_taken_over_is_asked_again_for_the_same():
+    life = at_home_with(TWO).passes(hours=1)
+    life.set("call", "accepted", of=HOME, owner=SECOND_COORDINATOR.reference)
+
+    taken_over(life)
+
+    assert (new_visit(life).owner, new_visit(life).status) == (SECOND_COORDINATOR.reference, "requested")
+    (opened,) = [o for d in life.decided for o in d.open if o.identifier.endswith("/visit/1")]
+    assert "Carl had accepted it on another pathway, which has ended" in opened.because
+    assert life.wake().everything()["crisis/Encounter/later/visit/1"] == "requested"
+
+
+def test_it_is_the_same_when_a_crash_comes_between_the_end_of_one_and_the_asking_of_the_other():
+    life = at_home_with(TWO).passes(hours=1)
+    life.set("call", "accepted", of=HOME, owner=SECOND_COORDINATOR.reference)
+    life.now = later(hours=5)
+    came = fact("Encounter", "later", life.now, status="finished", ward="crisis")
+    life.record = replace(life.record, facts=(*life.record.facts, came))
+    ending = min(
+        decide_all(life.pathways, life.record, life.now), key=lambda d: d.enrolment.identifier != HOME
+    )
+    life.record = apply(life.record, ending)
+
+    assert new_visit(life.wake()).owner == SECOND_COORDINATOR.reference
+
+
+@pytest.mark.parametrize("status", ["requested", "rejected"])
+def test_whoever_had_not_accepted_it_is_not_sought_out(status):
+    life = at_home_with(TWO).passes(hours=1)
+    life.set("call", status, of=HOME, owner=SECOND_COORDINATOR.reference)
+
+    assert new_visit(taken_over(life)).owner == COORDINATOR.reference
+
+
+def test_whoever_had_accepted_it_and_left_is_not_asked():
+    life = at_home_with(TWO).passes(hours=1)
+    life.set("call", "accepted", of=HOME, owner=SECOND_COORDINATOR.reference).staffed(ROSTER)
+
+    assert new_visit(taken_over(life)).owner == COORDINATOR.reference
+
+
+def test_whoever_had_accepted_it_is_not_asked_what_needs_another_role():
+    visit = task("visit", purpose="first-contact", owner=RoleId("clinician"))
+    life = at_home_with(TWO, stages=(stage("received", visit), STABLE)).passes(hours=1)
+    life.set("call", "accepted", of=HOME, owner=SECOND_COORDINATOR.reference)
+
+    assert new_visit(taken_over(life)).owner == CLINICIAN.reference
+
+
+def test_whoever_asks_when_a_pathway_ends_of_itself_asks_the_same_person():
+    life = World(pathways=(home(), crisis()), record=record(STAY, roster=TWO), now=NOW).wake().passes(hours=1)
+    life.set("visit", "accepted", of=CRISIS, owner=SECOND_COORDINATOR.reference)
+    life.told(fact("Observation", "s", life.now, says="stable"))
+
+    assert life.follow_up("call", of=HOME).owner == SECOND_COORDINATOR.reference
+    life.set("call", "rejected", of=HOME)
+    assert life.follow_up("call", 2, of=HOME).owner == COORDINATOR.reference, (
+        "once, and not against their word"
+    )
 
 
 def test_what_was_taken_over_does_not_begin_again_when_the_other_has_ended():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.fhir.notification_body import depth
+from service.fhir.notification_content import is_deeper
 from service.fhir.notification_references import locate
 from service.fhir.notifications import NotificationProblem, parse
 from service.ports import RawNotification
@@ -77,6 +78,11 @@ def nested(value) -> int:
 @given(shapes | st.text(alphabet='[]{}"\\,:a'))
 def test_depth_is_that_of_the_parsed_value(value) -> None:
     assert depth(json.dumps(value, ensure_ascii=False).encode()) == nested(value)
+
+
+@given(shapes | st.text(alphabet='[]{}"\\,:a'), st.integers(0, 8))
+def test_too_deep_is_what_nests_deeper_than_the_limit(value, limit) -> None:
+    assert is_deeper(json.dumps(value, ensure_ascii=False).encode(), limit) == (nested(value) > limit)
 
 
 def test_depth_of_what_no_parser_would_accept_is_still_found() -> None:

@@ -25,7 +25,8 @@ from tests.helm.chart import ROOT, Manifest
 from tests.helm.dockerfile import image_entrypoint, image_environment
 from tests.processes import PATIENCE, eventually, free_port
 
-PORTS = ("THROUGHLINE_PORT", "THROUGHLINE_METRICS_PORT")
+PORTS = {"THROUGHLINE_PORT": "http", "THROUGHLINE_METRICS_PORT": "metrics", "THROUGHLINE_MLLP_PORT": "mllp"}
+"""Which variable tells a process its port of which name."""
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Container:
     def environment(self) -> dict[str, str]:
         """That of the image and that of the manifest; nothing of ours but where programs are."""
         said = {each["name"]: self._here(each["value"]) for each in self.described["env"]}
-        ports = {name: str(next(iter(self.ports.values()))) for name in PORTS if name in said}
+        ports = {name: str(self.ports[port]) for name, port in PORTS.items() if name in said}
         return {"PATH": "/usr/bin:/bin", **image_environment(), **said, **ports, **self.extra}
 
     def answers(self, probe: Manifest) -> bool:
@@ -97,7 +98,8 @@ class Container:
 
 
 class RunningPod:
-    """A pod whose containers run here. `secrets`: name -> key -> value, as somebody made them in the cluster."""
+    """A pod whose containers run here. `secrets`: name -> key -> value, as somebody made them in the cluster, and
+    ConfigMaps that the chart does not make."""
 
     def __init__(
         self,
@@ -180,10 +182,13 @@ class RunningPod:
     def _volume(self, volume: Manifest) -> Path:
         path = self.folder / "volumes" / str(volume["name"])
         path.mkdir(parents=True)
-        for source in volume.get("projected", {}).get("sources", []):
-            self._write(path, self._secrets[source["secret"]["name"]], source["secret"]["items"])
+        sources = [each["secret"] for each in volume.get("projected", {}).get("sources", [])]
+        for secret in [*sources, *([volume["secret"]] if "secret" in volume else [])]:
+            held = self._secrets[secret.get("name") or secret["secretName"]]
+            self._write(path, held, secret["items"])
         if "configMap" in volume:
-            data = self._config_maps[volume["configMap"]["name"]]
+            name = volume["configMap"]["name"]
+            data = self._config_maps.get(name) or self._secrets[name]
             self._write(path, data, volume["configMap"].get("items") or [{"key": k, "path": k} for k in data])
         return path
 
@@ -201,6 +206,13 @@ def _on_this_machine(command: Sequence[str]) -> list[str]:
     if program == "throughline":
         return [sys.executable, "-m", "service.app.cli", *rest]
     return [sys.executable if program == "python" else (shutil.which(program) or program), *rest]
+
+
+def fetched(url: str) -> str:
+    """What one address of a pod answers, as text."""
+    opener: Any = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=PATIENCE) as answer:
+        return str(answer.read().decode())
 
 
 def _listens(port: int) -> bool:

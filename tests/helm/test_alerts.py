@@ -12,18 +12,20 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from service.app.metrics import StateMetrics, WorkMetrics
+from service.app.certificates import CertificateMetrics
+from service.app.metrics import FhirMetrics, StateMetrics, TokenMetrics, WorkMetrics
+from service.app.mllp_process import MllpMetrics
 from service.app.web_metrics import NotificationMetrics
 from service.fhir.notification_answers import Outcome
 from tests.helm.chart import CHART, NAMESPACE, ROOT, one, rendered, values_of
 
 SCRAPED = {"up"}
 """Metrics that Prometheus makes by itself."""
-METRIC = re.compile(r"\bthroughline_[a-z_]+")
+METRIC = re.compile(r"\bthroughline_[a-z0-9_]+")
 
 
 def rules() -> list[dict[str, Any]]:
-    spec = one(rendered(values_of("hospital")), "PrometheusRule")["spec"]
+    spec = one(rendered(values_of("messages")), "PrometheusRule")["spec"]
     return [rule for group in spec["groups"] for rule in group["rules"]]
 
 
@@ -43,26 +45,54 @@ def queries() -> Iterator[str]:
             yield target["expr"].replace("$namespace", NAMESPACE)
 
 
-def exposed() -> set[str]:
-    """Names of every sample that our processes show."""
+def metrics() -> dict[str, set[str]]:
+    """Every sample that our processes show -> its labels."""
     registry = CollectorRegistry()
     WorkMetrics(registry)
     StateMetrics(registry)
     NotificationMetrics(registry)
-    kinds = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
-    return {family.name + ending for family in registry.collect() for ending in kinds[family.type]}
-
-
-def labels_of_metrics() -> dict[str, set[str]]:
-    registry = CollectorRegistry()
-    WorkMetrics(registry)
-    StateMetrics(registry)
-    NotificationMetrics(registry)
+    FhirMetrics(registry, lambda: (0, 0, 0))
+    TokenMetrics(registry)
+    MllpMetrics(registry)
+    CertificateMetrics(registry, {})
+    endings = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
     named: Any = registry._collector_to_names
-    labelled = {c: names for c, names in named.items() if hasattr(c, "_labelnames")}
-    return {name: set(collector._labelnames) for collector, names in labelled.items() for name in names}
+    labels = {name: set(getattr(c, "_labelnames", ())) for c, names in named.items() for name in names}
+    return {
+        family.name + ending: labels.get(family.name, set())
+        for family in registry.collect()
+        for ending in endings[family.type]
+    }
 
 
+ALARMING = {
+    "throughline_queue_answers",
+    "throughline_inbox_oldest_seconds",
+    "throughline_behind_seconds",
+    "throughline_unowned_oldest_seconds",
+    "throughline_coverage_missed",
+    "throughline_dead_letters",
+    "throughline_fhir_request_seconds_bucket",
+    "throughline_sender_heard_timestamp_seconds",
+    "throughline_subscription_heard",
+    "throughline_canary_lost",
+    "throughline_fhir_token_requests_total",
+    "throughline_hl7v2_messages_total",
+    "throughline_certificate_expiry_timestamp_seconds",
+}
+ON_THE_DASHBOARD = ALARMING | {
+    "throughline_notification_lag_seconds_bucket",
+    "throughline_due_lateness_seconds_bucket",
+    "throughline_unowned_follow_ups",
+    "throughline_escalations_total",
+    "throughline_running_escalations",
+    "throughline_fhir_retries_total",
+    "throughline_fhir_token_expiry_timestamp_seconds",
+    "throughline_coverage_enrolled",
+    "throughline_catch_ups_total",
+    "throughline_mllp_connections",
+    "throughline_canary_seconds",
+}
 EXPRESSIONS = [str(rule["expr"]) for rule in rules()] + list(queries())
 
 
@@ -78,16 +108,23 @@ def test_what_is_no_promql_would_be_noticed():
 
 def test_alerts_and_dashboard_speak_of_metrics_that_there_are():
     used = {name for expression in EXPRESSIONS for name in METRIC.findall(expression)}
-    assert used - exposed() == set()
-    assert len(used) >= 10
+    assert used - metrics().keys() == set()
+    assert len(used) >= 30
 
 
 def test_they_speak_of_labels_that_there_are():
-    of = labels_of_metrics()
+    of = metrics()
     for expression in EXPRESSIONS:
-        for name, selector in re.findall(r"(throughline_[a-z_]+)\{([^}]*)\}", expression):
+        for name, selector in re.findall(r"(throughline_[a-z0-9_]+)\{([^}]*)\}", expression):
             asked = set(re.findall(r"([a-z_]+)\s*(?:=~|=|!=|!~)", selector)) - {"namespace"}
             assert asked <= of[name], expression
+
+
+def test_what_operators_were_promised_to_see_is_in_the_dashboard_and_what_harms_raises_an_alert():
+    shown = set(METRIC.findall(" ".join(queries())))
+    assert ON_THE_DASHBOARD - shown == set()
+    alarmed = set(METRIC.findall(" ".join(str(rule["expr"]) for rule in rules())))
+    assert ALARMING | {"throughline_catch_up_timestamp_seconds"} <= alarmed
 
 
 def test_outcomes_of_notifications_are_spelt_as_they_are_counted():
@@ -104,8 +141,15 @@ def test_outcomes_of_notifications_are_spelt_as_they_are_counted():
 
 def test_every_expression_stays_within_this_installation():
     for expression in EXPRESSIONS:
-        for selector in re.findall(r"(?:throughline_[a-z_]+|\bup)(\{[^}]*\})?", expression):
+        for selector in re.findall(r"(?:throughline_[a-z0-9_]+|\bup)(\{[^}]*\})?", expression):
             assert f'namespace="{NAMESPACE}"' in selector, expression
+        for selector in re.findall(r"throughline:[a-z0-9_:]+(\{[^}]*\})?", expression):
+            assert selector == f'{{namespace="{NAMESPACE}"}}', expression
+
+
+def test_whatever_is_recorded_and_every_alert_says_whose_it_is():
+    """Two installations that one Prometheus watches would overwrite each other's records, and be one alert."""
+    assert {rule["labels"]["namespace"] for rule in rules()} == {NAMESPACE}
 
 
 def test_recorded_rules_are_those_that_alerts_use():
@@ -148,7 +192,21 @@ def test_the_rules_stand_in_a_file_that_prometheus_can_use_without_the_operator(
         "throughline-service-levels",
         "throughline-burn",
         "throughline-silence",
+        "throughline-hl7v2",
     ]
+
+
+def test_nobody_is_told_that_hl7v2_is_down_where_it_was_never_up():
+    groups = one(rendered(values_of("hospital")), "PrometheusRule")["spec"]["groups"]
+    assert "throughline-hl7v2" not in [group["name"] for group in groups]
+
+
+def test_a_site_says_how_long_a_sender_may_keep_silent():
+    values = values_of("hospital")
+    values["prometheusRule"]["senderSilentHours"] = 60
+    groups = one(rendered(values), "PrometheusRule")["spec"]["groups"]
+    [alert] = [r for g in groups for r in g["rules"] if r.get("alert") == "ThroughlineSenderIsSilent"]
+    assert alert["expr"].endswith(" > 216000")
 
 
 def test_the_dashboard_is_found_by_grafana_and_explains_itself():

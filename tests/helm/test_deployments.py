@@ -8,9 +8,7 @@ import yaml
 from scripts.chart_files import as_values, main
 from tests.helm.chart import (
     COMPONENTS,
-    VALUE_SETS,
     environment,
-    notes,
     of_kind,
     one,
     pod_of,
@@ -157,7 +155,7 @@ def job_name(values):
 
 def test_the_fhir_server_is_asked_again_when_what_is_asked_for_changes_and_only_then():
     first = job_name(with_five())
-    assert first == job_name(with_five(logLevel="DEBUG", mappings=OTHER))
+    assert first == job_name(with_five(lookbackDays=30, worker={"concurrency": 8}, web={"replicas": 3}))
     changed = [
         job_name(with_five(**values))
         for values in (
@@ -258,32 +256,3 @@ def test_the_bundled_redis_keeps_its_file_on_a_volume_unless_told_otherwise():
     assert claim["spec"]["storageClassName"] == "fast"
     assert "volumeClaimTemplates" not in one(rendered(values_of("trial")), "StatefulSet")["spec"]
     assert of_kind(rendered(with_five()), "StatefulSet") == []
-
-
-# --- words
-
-
-@pytest.mark.parametrize("path", VALUE_SETS, ids=lambda path: path.stem)
-def test_the_notes_tell_the_next_step(path):
-    said = notes(values_of(path.stem))
-    assert "helm test tl --namespace care --logs" in said
-    assert "throughline doctor" in said
-
-
-def test_the_notes_say_what_is_not_as_it_should_be():
-    trial = notes(values_of("trial"))
-    assert "For trials only: Redis is the bundled one." in trial
-    assert "publicUrl is not set: changes are found by catch-up only, every 60 seconds." in trial
-    assert "accountablePractitioner is not set" in trial
-    assert "networkPolicy.enabled is false" in notes(values_of("no-notifications"))
-    assert "Narrow it with networkPolicy.egress.fhir.to." in notes(with_five())
-    assert "Narrow it" not in notes(values_of("hospital"))
-    assert "set ingress.enabled or gateway.enabled" in notes(with_five())
-
-
-def test_helm_test_looks_with_the_eyes_of_doctor_and_asks_web():
-    pod = one(rendered(with_five()), "Pod", "-doctor")
-    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
-    doctor, ready = pod["spec"]["containers"]
-    assert doctor["args"] == ["doctor"]
-    assert ready["args"][-1] == "http://tl-throughline:80/readyz"

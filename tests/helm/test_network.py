@@ -83,6 +83,21 @@ def test_a_hospital_lets_only_its_ingress_in_and_only_its_prometheus_read():
     ]
 
 
+@pytest.mark.parametrize("name", ["trial", "messages", "hospital"])
+def test_whoever_is_told_where_redis_is_may_reach_it(name):
+    """The Job too: what it applied stands in Redis, and some servers can read a Subscription but not list them."""
+    manifests = rendered({**values_of(name), "publicUrl": "https://throughline.example.org"})
+    told = {component for component, _ in pods(manifests)} - {"redis"}
+    assert {"web", "worker", "scheduler", "subscriptions", "doctor"} <= told
+    for component in told:
+        assert {6379, 6380, "redis"} & ports(egress_of(manifests, component)), component
+    if name == "trial":
+        [rule] = one(manifests, "NetworkPolicy", "-redis")["spec"]["ingress"]
+        [peer] = rule["from"]
+        [let_in] = peer["podSelector"]["matchExpressions"]
+        assert set(let_in["values"]) >= told
+
+
 def test_the_bundled_redis_lets_only_our_own_in_and_goes_nowhere():
     manifests = rendered(values_of("trial"))
     [rule] = one(manifests, "NetworkPolicy", "-redis")["spec"]["ingress"]
@@ -118,6 +133,71 @@ def test_git_is_reached_by_those_who_fetch_from_it_and_only_when_they_do():
     assert 8443 not in ports(egress_of(manifests, "scheduler"))
     not_used = with_five(networkPolicy={"egress": {"git": {"ports": [8443]}}})
     assert 8443 not in ports(egress_of(rendered(not_used), "worker"))
+
+
+def reached(manifests: list[Manifest], component: str) -> set[object]:
+    """Ports at which anything outside the cluster's own names is reached."""
+    return ports(egress_of(manifests, component)) - {53, 6379, 6380, 26379}
+
+
+def test_the_token_server_is_reached_by_those_who_ask_it_and_only_where_the_values_say_that_it_is_elsewhere():
+    manifests = rendered(values_of("smart"))
+    for component in ("web", "worker", "subscriptions", "doctor"):
+        assert {9443, 8443} <= reached(manifests, component)
+    assert reached(manifests, "scheduler") == set()
+    here = {"method": "privateKey", "clientId": "us", "tokenUrl": "https://fhir.example.org/token"}
+    assert len(egress_of(rendered(with_five(fhir={"auth": here})), "worker")) == 3  # names, Redis, the record
+
+
+def test_the_collector_is_reached_by_those_who_make_spans_and_by_nobody_else():
+    manifests = rendered(values_of("smart"))
+    for component in ("web", "worker", "doctor"):
+        [rule] = [r for r in egress_of(manifests, component) if ports([r]) == {4318}]
+        assert rule["to"] == [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "tracing"}}}
+        ]
+    assert 4318 not in reached(manifests, "subscriptions") | reached(manifests, "scheduler")
+    assert 4318 not in reached(rendered(with_five()), "worker")
+
+
+def test_hl7v2_comes_in_from_the_interface_engine_only_and_its_process_never_reaches_the_record():
+    manifests = rendered(values_of("messages"))
+    policy = one(manifests, "NetworkPolicy", "-mllp")["spec"]
+    [sent] = [rule for rule in policy["ingress"] if ports([rule]) == {"mllp"}]
+    engine, test = sent["from"]
+    assert engine == {"ipBlock": {"cidr": "192.0.2.7/32"}}
+    assert test["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "doctor"
+    assert reached(manifests, "mllp") == {443}  # git, where its senders.yaml comes from
+    files = {
+        "mllp": {"enabled": True, "tls": {"existingSecret": "mllp"}},
+        "networkPolicy": {"ingress": {"mllp": [{"podSelector": {}}]}},
+    }
+    assert reached(rendered(with_five(**files)), "mllp") == set()
+    traced = rendered(with_five(**files, traces={"endpoint": "http://collector:4318/v1/traces"}))
+    assert reached(traced, "mllp") == {4318}
+
+
+def test_from_outside_the_cluster_the_address_of_a_sender_stays_its_own():
+    service = one(rendered(values_of("messages")), "Service", "-mllp")["spec"]
+    assert (service["type"], service["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
+    assert service["loadBalancerSourceRanges"] == ["192.0.2.7/32"]
+    assert service["ports"] == [{"name": "mllp", "port": 6661, "targetPort": "mllp", "protocol": "TCP"}]
+
+
+def test_nothing_takes_in_hl7v2_unless_it_is_asked_for():
+    names = [m["metadata"]["name"] for m in rendered(with_five())]
+    assert [name for name in names if "mllp" in name] == []
+
+
+def test_a_token_server_can_fetch_our_public_keys_where_there_are_any():
+    [rule] = one(rendered(values_of("smart")), "Ingress")["spec"]["rules"]
+    shown = {path["path"]: path["pathType"] for path in rule["http"]["paths"]}
+    assert shown["/.well-known/jwks.json"] == "Exact"
+    gateway = {"enabled": True, "parentRefs": [{"name": "public"}]}
+    route = one(rendered({**values_of("smart"), "gateway": gateway}), "HTTPRoute")["spec"]["rules"][0]
+    assert {"type": "Exact", "value": "/.well-known/jwks.json"} in [
+        match["path"] for match in route["matches"]
+    ]
 
 
 def test_who_wants_no_policies_has_none():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.request
-from contextlib import ExitStack
+import socket
+from functools import partial
 from signal import SIGTERM
 
 import httpx
@@ -14,50 +14,13 @@ import redis
 
 from service.adapters.embedded import EmbeddedRedis
 from service.adapters.redis_connection import connect
-from tests.helm.chart import COMPONENTS, of_kind, pod_of, rendered, with_five
-from tests.helm.kubelet import RunningPod
+from tests.helm.chart import COMPONENTS
+from tests.helm.kubelet import fetched
 from tests.processes import PATIENCE, eventually
 from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
-TRIAL = "redis://:trial@tl-throughline-redis:6379/0"
 NOWHERE = "http://127.0.0.1:9"
-SECRET = {"secret-key": "tests-only-tests-only-tests-only", "fhir-token": "t0ken"}
-
-
-@pytest.fixture
-def installation(sandbox, valkey, tmp_path):
-    """Starts pods of a release over real servers; all end with the test."""
-    running: list[RunningPod] = []
-
-    def start(*components, redis_url=valkey.url, **values):
-        values = {
-            "fhir": {"baseUrl": sandbox.base_url},
-            "redis": {"keyPrefix": f"{tmp_path.name}:"},
-            **values,
-        }
-        manifests = rendered(with_five(**values))
-        for component in components:
-            pod = RunningPod(
-                pod_of(manifests, component),
-                tmp_path / f"{component}-{len(running)}",
-                secrets={
-                    "throughline": {**SECRET, "redis-url": TRIAL if component == "redis" else redis_url}
-                },
-                config_maps=of_kind(manifests, "ConfigMap"),
-            )
-            running.append(pod.start())
-        return running[-len(components) :]
-
-    with ExitStack() as stack:
-        yield start
-        for pod in running:
-            stack.callback(pod.kill)
-
-
-def fetched(url):
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
-        return answer.read().decode()
 
 
 def test_web_worker_and_scheduler_start_from_the_chart_serve_and_end_in_order(installation):
@@ -76,6 +39,28 @@ def test_web_worker_and_scheduler_start_from_the_chart_serve_and_end_in_order(in
     # The web server ends by the very signal that it was sent, once it has tidied up; as process 1 of a container by 0.
     assert [pod.stop() for pod in pods] in ([[-SIGTERM], [0], [0]], [[0], [0], [0]])
     assert [pod.output() for pod in pods if "Traceback" in pod.output()] == []
+
+
+def has_ipv6():
+    """Whether this machine has an address of its own to listen at."""
+    try:
+        with socket.socket(socket.AF_INET6) as trying:
+            trying.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_where_pods_have_ipv6_addresses_only_they_listen_there(installation):
+    for pod in installation("web", "scheduler", listenAddress="::"):
+        [port] = pod.containers[0].ports.values()
+        eventually(partial(answers_at, "::1", port), every=0.2)
+
+
+def answers_at(address, port):
+    with socket.socket(socket.AF_INET6) as asking:
+        return asking.connect_ex((address, port)) == 0
 
 
 def test_a_worker_that_stands_still_is_noticed_by_its_probe(installation):

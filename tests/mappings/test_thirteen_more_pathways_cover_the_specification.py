@@ -77,7 +77,7 @@ PROMISES: dict[str, dict[str, Any]] = {
         },
         "escalates": {
             "disagreement on who leads": ("confirm-lead", "clinical-supervisor"),
-            "supervisor decision": ("decide-lead", "clinical-supervisor"),
+            "supervisor decision overdue": ("decide-lead", "clinical-director"),
             "unresolved barriers": ("track-barriers", "clinical-supervisor"),
         },
         "evidence": {

@@ -84,3 +84,26 @@ def test_each_ladder_is_climbed_to_its_last_rung(name, ladder):
     ]
     # More than its rungs where two clocks of one follow-up had run out.
     assert max(reached, default=0) >= len(pathway(name)["escalations"][ladder]["rungs"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_silence_is_never_told_to_whoever_is_silent(name):
+    """To fix: a ladder of its own, which begins with whoever stands above the owner."""
+    ladders = pathway(name)["escalations"]
+    told_themselves = [
+        task["id"]
+        for stage in pathway(name)["stages"]
+        for task in stage.get("tasks", [])
+        if (ladder := task.get("escalation")) and not _told(ladders[ladder]).isdisjoint(_owners(task))
+    ]
+
+    assert told_themselves == []
+
+
+def _told(ladder):
+    return {rung.get("notify") or rung["reassign-to"] for rung in ladder["rungs"]}
+
+
+def _owners(task):
+    owner = task.get("owner", "")
+    return {role for key, role in owner.items() if key != "by"} if isinstance(owner, dict) else {owner}

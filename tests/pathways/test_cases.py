@@ -114,3 +114,21 @@ def test_only_sound_cases_are_given_out(mappings, case_file):
     library = load_library(mappings, FakeCompiler(), today=TODAY)
 
     assert [case.title for case in read_cases(mappings, library)[SAMPLE]] == ["Reached on the next day"]
+
+
+@pytest.mark.parametrize(
+    ("as_it_was", "as_written", "told"),
+    [
+        ("{contact-within-7-days: [0, 1]}", "{contact-within-7-days: 0}", "write how many met it, and of how many: [1, 1]"),
+        ("Practitioner/tess", "tess", "write Type/id, such as Practitioner/7 or Organization/7"),
+    ],
+)  # fmt: skip
+def test_what_is_written_in_another_shape_is_told_with_the_one_that_is_wanted(
+    read, case_file, as_it_was, as_written, told
+):
+    assert as_it_was in CASE
+    case_file.write_text(CASE.replace(as_it_was, as_written))
+
+    _, source = read()
+
+    assert told in [problem.help for problem in source.problems]

@@ -74,10 +74,9 @@ WIDE = (MAPPINGS / "pathways" / "sample-step-up" / "pathway.yaml").read_text()
         ("  role: {by: risk, high: supervisor, otherwise: lead}\n", "  role: lead\n"),
         ("until: [{recorded: outcome, says: [settled]}]", "until: [{task: contact, is: series-completed}]"),
         ("excludes: [sample-review]\nsupersedes: [sample-follow-up]\nprecedence: 20\n", ""),
-        ("again-while: [{missing: [reason]}]", "again-while: [{task: clarify, is: completed}]"),
     ],
     ids=["one purpose, two tasks", "a series without attempts", "the lead changes with the acceptance alone",
-         "one role leads", "a series until another one is over", "beside no other pathway", "asked again for ever"],
+         "one role leads", "a series until another one is over", "beside no other pathway"],
 )  # fmt: skip
 def test_what_may_be_written_is_no_problem(as_it_was, as_it_may_be, mappings):
     file = mappings / "pathways" / "sample-step-up" / "pathway.yaml"

@@ -3,6 +3,18 @@ The folders mappings/ and subscriptions/: from the image, from values, from a Co
 They are read when a process starts; so whatever changes them changes the pod template too, and the pods are rolled.
 */}}
 
+{{/* Which of the folders a component reads. Whoever takes in HL7 v2 reads who may send it: senders.yaml in mappings/. */}}
+{{- define "throughline.reads" -}}
+{{- if include "throughline.speaksToRecord" . }}
+- mappings
+- subscriptions
+{{- else if eq .component "mllp" }}
+- mappings
+{{- else }}
+[]
+{{- end }}
+{{- end -}}
+
 {{/* Where a container finds the folder; empty when it is the image's own. */}}
 {{- define "throughline.folder" -}}
 {{- $d := index .root.Values .what -}}
@@ -23,7 +35,7 @@ They are read when a process starts; so whatever changes them changes the pod te
 {{- end -}}
 
 {{- define "throughline.definitionsMounts" -}}
-{{- range $what := list "mappings" "subscriptions" }}
+{{- range $what := include "throughline.reads" . | fromYamlArray }}
 {{- if ne (index $.root.Values $what).from "image" }}
 - {name: {{ $what }}, mountPath: /etc/throughline/{{ $what }}, readOnly: true}
 {{- end }}
@@ -31,7 +43,7 @@ They are read when a process starts; so whatever changes them changes the pod te
 {{- end -}}
 
 {{- define "throughline.definitionsVolumes" -}}
-{{- range $what := list "mappings" "subscriptions" }}
+{{- range $what := include "throughline.reads" . | fromYamlArray }}
 {{- $d := index $.root.Values $what }}
 {{- if eq $d.from "files" }}
 - name: {{ $what }}
@@ -44,7 +56,7 @@ They are read when a process starts; so whatever changes them changes the pod te
 {{- else if eq $d.from "configMap" }}
 - name: {{ $what }}
   configMap:
-    name: {{ $d.configMap.name }}
+    name: {{ $d.configMap.name | quote }}
     {{- with $d.configMap.items }}
     items:
       {{- toYaml . | nindent 6 }}
@@ -61,7 +73,7 @@ They are read when a process starts; so whatever changes them changes the pod te
 
 {{/* Fetches one commit and ends; what the pod then reads does not change under it. */}}
 {{- define "throughline.definitionsInit" -}}
-{{- range $what := list "mappings" "subscriptions" }}
+{{- range $what := include "throughline.reads" . | fromYamlArray }}
 {{- $d := index $.root.Values $what }}
 {{- if eq $d.from "git" }}
 - name: fetch-{{ $what }}
@@ -77,7 +89,7 @@ They are read when a process starts; so whatever changes them changes the pod te
     - {name: HOME, value: /tmp}
     {{- with $d.git.existingSecret }}
     - name: GITSYNC_USERNAME
-      valueFrom: {secretKeyRef: {name: {{ . }}, key: username}}
+      valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: username}}
     - {name: GITSYNC_PASSWORD_FILE, value: /run/secrets/git/password}
     {{- end }}
   resources:
@@ -96,11 +108,11 @@ They are read when a process starts; so whatever changes them changes the pod te
 {{- end -}}
 
 {{- define "throughline.gitSecrets" -}}
-{{- range $what := list "mappings" "subscriptions" }}
+{{- range $what := include "throughline.reads" . | fromYamlArray }}
 {{- $d := index $.root.Values $what }}
 {{- if and (eq $d.from "git") $d.git.existingSecret }}
 - name: {{ $what }}-git
-  secret: {secretName: {{ $d.git.existingSecret }}, items: [{key: password, path: password}], defaultMode: 0440}
+  secret: {secretName: {{ $d.git.existingSecret | quote }}, items: [{key: password, path: password}], defaultMode: 0440}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -16,8 +16,9 @@ Secrets are files, so that one that is changed is read again and none stands in 
 - {name: THROUGHLINE_TIMEZONE, value: {{ $v.timezone | quote }}}
 - {name: THROUGHLINE_LEASE_SECONDS, value: {{ $v.leaseSeconds | quote }}}
 - {name: THROUGHLINE_LOG_LEVEL, value: {{ $v.logLevel | quote }}}
-{{- if has .component (list "worker" "scheduler") }}
-- {name: THROUGHLINE_HOST, value: "0.0.0.0"}
+- {name: THROUGHLINE_LOG_FORMAT, value: {{ $v.logFormat | quote }}}
+{{- if include "throughline.beats" . }}
+- {name: THROUGHLINE_HOST, value: {{ $v.listenAddress | quote }}}
 - {name: THROUGHLINE_METRICS_PORT, value: {{ $v.metrics.port | quote }}}
 - {name: THROUGHLINE_HEARTBEAT_FILE, value: /run/throughline/alive}
 {{- end }}
@@ -29,27 +30,30 @@ Secrets are files, so that one that is changed is read again and none stands in 
 - {name: THROUGHLINE_POPULATION_SECONDS, value: {{ $v.populationSeconds | quote }}}
 - {name: THROUGHLINE_CANARY_SECONDS, value: {{ $v.canarySeconds | quote }}}
 {{- end }}
-{{- if not (has .component (list "scheduler" "redis")) }}
-- {name: THROUGHLINE_FHIR_BASE_URL, value: {{ $v.fhir.baseUrl | quote }}}
-- {name: THROUGHLINE_FHIR_TIMEOUT_SECONDS, value: {{ $v.fhir.timeoutSeconds | quote }}}
-{{- with $v.fhir.server }}
-- {name: THROUGHLINE_FHIR_SERVER, value: {{ . | quote }}}
+{{- with $v.traces.endpoint }}
+{{- if include "throughline.traces" $ }}
+- {name: THROUGHLINE_TRACES_ENDPOINT, value: {{ . | quote }}}
 {{- end }}
-{{- if eq $v.fhir.auth.method "token" }}
-- {name: THROUGHLINE_FHIR_AUTH_TOKEN_FILE, value: {{ $secrets }}/fhir-token}
 {{- end }}
+{{- if include "throughline.speaksToRecord" . }}
+{{ include "throughline.recordEnvironment" . }}
 {{- with $v.accountablePractitioner }}
 - {name: THROUGHLINE_ACCOUNTABLE_PRACTITIONER, value: {{ . | quote }}}
 {{- end }}
 - {name: THROUGHLINE_LOOKBACK_DAYS, value: {{ $v.lookbackDays | quote }}}
 - {name: THROUGHLINE_DIRECTORY_SECONDS, value: {{ $v.directorySeconds | quote }}}
-{{- range $what := list "mappings" "subscriptions" }}
+{{- end }}
+{{- range $what := include "throughline.reads" . | fromYamlArray }}
 {{- with include "throughline.folder" (dict "root" $.root "what" $what) }}
 - {name: THROUGHLINE_{{ upper $what }}_DIR, value: {{ . | quote }}}
 {{- end }}
 {{- end }}
+{{- if eq .component "mllp" }}
+{{ include "throughline.mllpEnvironment" .root }}
+{{- else if include "throughline.speaksToRecord" . }}
+{{- include "throughline.mllpAuthority" .root }}
 {{- end }}
-{{- if has .component (list "web" "worker" "subscriptions" "doctor") }}
+{{- if include "throughline.speaksToRecord" . }}
 - {name: THROUGHLINE_SECRET_KEY_FILE, value: {{ $secrets }}/secret-key}
 {{- if $v.secretKey.previousKey }}
 - {name: THROUGHLINE_SECRET_KEY_PREVIOUS_FILE, value: {{ $secrets }}/secret-key-previous}
@@ -59,7 +63,7 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- end }}
 {{- end }}
 {{- if eq .component "web" }}
-- {name: THROUGHLINE_HOST, value: "0.0.0.0"}
+- {name: THROUGHLINE_HOST, value: {{ $v.listenAddress | quote }}}
 - {name: THROUGHLINE_PORT, value: {{ $v.web.port | quote }}}
 - {name: THROUGHLINE_MAX_BODY_BYTES, value: {{ $v.maxBodyBytes | int64 | quote }}}
 - {name: THROUGHLINE_MAX_DEPTH, value: {{ $v.maxDepth | quote }}}
@@ -73,20 +77,16 @@ Secrets are files, so that one that is changed is read again and none stands in 
 {{- define "throughline.secretSources" -}}
 {{- $v := .root.Values -}}
 - secret:
-    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.redis.existingSecret) }}
-    items: [{key: {{ $v.redis.urlKey }}, path: redis-url}]
-{{- if and (eq $v.fhir.auth.method "token") (not (has .component (list "scheduler" "redis"))) }}
+    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.redis.existingSecret) | quote }}
+    items: [{key: {{ $v.redis.urlKey | quote }}, path: redis-url}]
+{{- if include "throughline.speaksToRecord" . }}
+{{- include "throughline.recordSecretSources" . }}
 - secret:
-    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.fhir.auth.existingSecret) }}
-    items: [{key: {{ $v.fhir.auth.tokenKey }}, path: fhir-token}]
-{{- end }}
-{{- if has .component (list "web" "worker" "subscriptions" "doctor") }}
-- secret:
-    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.secretKey.existingSecret) }}
+    name: {{ include "throughline.secretName" (dict "root" .root "own" $v.secretKey.existingSecret) | quote }}
     items:
-      - {key: {{ $v.secretKey.key }}, path: secret-key}
+      - {key: {{ $v.secretKey.key | quote }}, path: secret-key}
       {{- with $v.secretKey.previousKey }}
-      - {key: {{ . }}, path: secret-key-previous}
+      - {key: {{ . | quote }}, path: secret-key-previous}
       {{- end }}
 {{- end }}
 {{- end -}}

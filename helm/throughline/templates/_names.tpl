@@ -17,8 +17,8 @@
 
 {{/* What a Service or a policy chooses by: never changes during the life of a release. */}}
 {{- define "throughline.selector" -}}
-app.kubernetes.io/name: {{ include "throughline.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "throughline.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
@@ -49,13 +49,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- .Values.serviceAccount.name | default (ternary (include "throughline.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
-{{/* Host and port of publicUrl and of the FHIR server. */}}
+{{/* Host of publicUrl, and port of an address; of none, that of https. */}}
 {{- define "throughline.publicHost" -}}
 {{- (urlParse .Values.publicUrl).host | splitList ":" | first -}}
 {{- end -}}
 
-{{- define "throughline.fhirPort" -}}
-{{- $url := urlParse .Values.fhir.baseUrl -}}
+{{- define "throughline.portOf" -}}
+{{- $url := urlParse (. | default "https://") -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
 {{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}

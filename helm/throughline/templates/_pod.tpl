@@ -9,9 +9,8 @@ labels:
   {{- end }}
 annotations:
   kubectl.kubernetes.io/default-container: {{ .component }}
-  {{- if ne .component "scheduler" }}
-  checksum/mappings: {{ include "throughline.definitionsChecksum" (dict "root" .root "what" "mappings") }}
-  checksum/subscriptions: {{ include "throughline.definitionsChecksum" (dict "root" .root "what" "subscriptions") }}
+  {{- range $what := include "throughline.reads" . | fromYamlArray }}
+  checksum/{{ $what }}: {{ include "throughline.definitionsChecksum" (dict "root" $.root "what" $what) }}
   {{- end }}
   {{- with $own.podAnnotations }}
   {{- toYaml . | nindent 2 }}
@@ -19,13 +18,13 @@ annotations:
 {{- end -}}
 
 {{- define "throughline.podSettings" -}}
-serviceAccountName: {{ include "throughline.serviceAccount" .root }}
+serviceAccountName: {{ include "throughline.serviceAccount" .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -35,7 +34,7 @@ securityContext:
 {{- define "throughline.placement" -}}
 {{- $own := index .root.Values .component -}}
 {{- with $own.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $own.nodeSelector }}
 nodeSelector:
@@ -68,15 +67,19 @@ topologySpreadConstraints:
 {{- define "throughline.mounts" -}}
 - {name: secrets, mountPath: /run/secrets/throughline, readOnly: true}
 - {name: tmp, mountPath: /tmp}
-{{- if has .component (list "worker" "scheduler") }}
+{{- if include "throughline.beats" . }}
 - {name: run, mountPath: /run/throughline}
 {{- end }}
 {{- if .root.Values.redis.tls.existingSecret }}
 - {name: redis-tls, mountPath: /etc/throughline/redis-tls, readOnly: true}
 {{- end }}
-{{- if not (has .component (list "scheduler" "redis")) }}
-{{- include "throughline.definitionsMounts" . }}
+{{- if include "throughline.speaksToRecord" . }}
+{{- include "throughline.recordMounts" . }}
 {{- end }}
+{{- if and (eq .component "mllp") .root.Values.mllp.tls.enabled }}
+- {name: mllp-tls, mountPath: /etc/throughline/mllp-tls, readOnly: true}
+{{- end }}
+{{- include "throughline.definitionsMounts" . }}
 {{- with .root.Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -91,26 +94,30 @@ topologySpreadConstraints:
       {{- include "throughline.secretSources" . | nindent 6 }}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
-{{- if has .component (list "worker" "scheduler") }}
+{{- if include "throughline.beats" . }}
 - name: run
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 {{- end }}
 {{- if $v.redis.tls.existingSecret }}
 - name: redis-tls
   secret:
-    secretName: {{ $v.redis.tls.existingSecret }}
+    secretName: {{ $v.redis.tls.existingSecret | quote }}
     defaultMode: 0440
     items:
-      {{- range $key, $path := dict $v.redis.tls.caKey "ca.crt" $v.redis.tls.certKey "tls.crt" $v.redis.tls.keyKey "tls.key" }}
+      {{- range $path, $key := dict "ca.crt" $v.redis.tls.caKey "tls.crt" $v.redis.tls.certKey "tls.key" $v.redis.tls.keyKey }}
       {{- if $key }}
-      - {key: {{ $key }}, path: {{ $path }}}
+      - {key: {{ $key | quote }}, path: {{ $path }}}
       {{- end }}
       {{- end }}
 {{- end }}
-{{- if not (has .component (list "scheduler" "redis")) }}
+{{- if include "throughline.speaksToRecord" . }}
+{{- include "throughline.recordVolumes" . }}
+{{- end }}
+{{- if eq .component "mllp" }}
+{{- include "throughline.mllpVolume" .root }}
+{{- end }}
 {{- include "throughline.definitionsVolumes" . }}
 {{- include "throughline.gitSecrets" . }}
-{{- end }}
 {{- with $v.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

@@ -12,6 +12,7 @@ from service.domain.pathway import Pathway
 from service.domain.vocabulary import PathwayId
 from service.fhir.path_compiler import StrictPathCompiler
 from service.pathways.library import Library, load_library
+from service.pathways.problems import errors
 from service.pathways.spelling import did_you_mean
 
 
@@ -28,6 +29,8 @@ def open_library(mappings: Path | None) -> tuple[Library, Path]:
 
 def named(library: Library, name: str, version: str | None = None) -> Pathway:
     """The pathway called so, in its current or the named version; ends the command when there is none."""
+    if version is None:
+        _stop_at_errors(library, name)
     versions = library.versions(PathwayId(name))
     if not versions:
         known = ", ".join(sorted(library.pathways)) or "none can be used: see `throughline pathways check`"
@@ -41,3 +44,13 @@ def named(library: Library, name: str, version: str | None = None) -> Pathway:
         known = ", ".join(p.version for p in versions)
         stop(f"{name} has no usable version {version!r}; there are: {known}", Exit.NOT_FOUND)
     return found
+
+
+def _stop_at_errors(library: Library, name: str) -> None:
+    """Whoever names a pathway hears that its file has errors: not that there is none, nor of an earlier version."""
+    wrong = [p for p in errors(library.problems) if Path(p.file).match(f"pathways/{name}/pathway.yaml")]
+    if wrong:
+        count = "an error" if len(wrong) == 1 else f"{len(wrong)} errors"
+        first = f"line {wrong[0].line}: {wrong[0].message}"
+        told = f"pathway {name!r} cannot be used, its file has {count} ({first})"
+        stop(f"{told}; `throughline pathways check` tells them with what to write instead", Exit.MAPPINGS)

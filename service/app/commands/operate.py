@@ -45,7 +45,7 @@ def doctor(fhir: Fhir = None, redis: Redis = None, json: Json = False) -> None:
     """
     from service.app.examination import examine_installation
 
-    with failures_in_words():
+    with failures_in_words(in_a_pod=True):
         settings = settings_from(fhir_base_url=fhir, redis_url=redis)
         found = list(examine_installation(settings))
     if json:

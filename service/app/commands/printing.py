@@ -43,8 +43,12 @@ def _as_text(value: Any) -> str:
 
 
 @contextmanager
-def failures_in_words() -> Iterator[None]:
-    """A known failure becomes its message and its exit status; never a traceback."""
+def failures_in_words(*, in_a_pod: bool = False) -> Iterator[None]:
+    """A known failure becomes its message and its exit status; never a traceback.
+
+    `in_a_pod`: for what the chart starts. A setting is named by its value of the chart too, because a pod that ends at
+    its start leaves its log, and no doctor to be asked.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -55,13 +59,22 @@ def failures_in_words() -> Iterator[None]:
         status = _status_of(failure)
         if status is None:
             raise
-        stop(str(failure), status)
+        stop(_in_the_words_of_the_chart(failure) if in_a_pod else str(failure), status)
 
 
 def _status_of(failure: Exception) -> Exit | None:
     from service.app.commands.failures import FAILURES
 
     return next((status for kind, status in FAILURES if isinstance(failure, kind)), None)
+
+
+def _in_the_words_of_the_chart(failure: Exception) -> str:
+    from service.app.chart_values import in_the_chart
+    from service.app.settings import SettingsProblem
+
+    if not isinstance(failure, SettingsProblem):
+        return str(failure)
+    return "\n".join(f"{line} {in_the_chart(line)}".strip() for line in failure.problems)
 
 
 def stop(message: str, status: Exit) -> NoReturn:

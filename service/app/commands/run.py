@@ -72,7 +72,7 @@ def mllp(
     """
     from service.app.mllp_process import run_mllp
 
-    with failures_in_words():
+    with failures_in_words(in_a_pod=True):
         status = run_mllp(settings_from(mllp_host=host, mllp_port=port))
         if status:
             raise typer.Exit(status)
@@ -134,13 +134,13 @@ def redis(
     """
     from service.adapters.trial_redis import become_redis
 
-    with failures_in_words():
+    with failures_in_words(in_a_pod=True):
         settings = settings_from(host=host)
         become_redis(settings.need("redis_url"), settings.host, port, data_dir)
 
 
 def _run(process: Callable[[Settings], int], *, host: str | None = None, port: int | None = None) -> None:
-    with failures_in_words():
+    with failures_in_words(in_a_pod=True):
         status = process(settings_from(host=host, port=port))
         if status:
             raise typer.Exit(status)

@@ -63,7 +63,7 @@ def apply(fhir: Fhir = None, wait: Wait = 10.0, json: Json = False) -> None:
     """
     from service.app.our_subscriptions import applied, not_offered, open_subscriptions
 
-    with failures_in_words(), open_subscriptions(settings_from(fhir_base_url=fhir)) as opened:
+    with failures_in_words(in_a_pod=True), open_subscriptions(settings_from(fhir_base_url=fhir)) as opened:
         notes = list(not_offered(opened))
         steps = applied(opened, wait=timedelta(seconds=wait))
     if json:
@@ -72,6 +72,24 @@ def apply(fhir: Fhir = None, wait: Wait = 10.0, json: Json = False) -> None:
         _print_steps(steps, notes)
         if not opened.tells:
             _print_server(opened)
+    if any(step.failed for step in steps):
+        raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
+
+
+@subscriptions.command()
+def stop(fhir: Fhir = None, json: Json = False) -> None:
+    """Turn off all of ours on the FHIR server, before this installation goes away; nobody else's are touched.
+
+    End the workers first: they turn on again what they find turned off. `apply` turns all of them on again. Status 1 when
+    the server refused one.
+
+    Example: throughline subscriptions stop --fhir http://localhost:8080/fhir
+    """
+    from service.app.our_subscriptions import open_subscriptions
+
+    with failures_in_words(), open_subscriptions(settings_from(fhir_base_url=fhir)) as opened:
+        steps = opened.ours.stop()
+    as_json([vars(step) for step in steps]) if json else _print_steps(steps, ())
     if any(step.failed for step in steps):
         raise typer.Exit(Exit.NOT_AS_IT_SHOULD_BE)
 

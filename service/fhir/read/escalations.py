@@ -84,6 +84,7 @@ def read_response(
         owner=owner,
         raised_at=times.opened_at,
         changed_at=times.changed_at,
+        accepted_at=times.accepted_at,
         respond_by=due(task, zone, reference, notes),
         notice_exists=identifier in notices,
         recorded=tuple(recorded(task, source=reference, at=times.answered_at, notes=notes)),

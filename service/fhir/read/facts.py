@@ -28,7 +28,8 @@ def is_ours(resource: Resource) -> bool:
     if kind == "Provenance":
         tags = mappings(mapping(resource.get("meta")).get("tag"))
         return any(tag.get("system") == DECISION for tag in tags)
-    return any(identifier_values(resource, system) for system in OURS.get(kind, ()))
+    systems = OURS.get(kind)
+    return systems is not None and any(identifier_values(resource, system) for system in systems)
 
 
 def read_facts(

@@ -55,6 +55,7 @@ def read_follow_up(
         owner=owner,
         opened_at=times.opened_at,
         changed_at=times.changed_at,
+        accepted_at=times.accepted_at,
         accept_by=optional_time(accept_by, zone, "accept-by time", reference, notes),
         complete_by=due(task, zone, reference, notes),
         priority=priority_of(task, reference, notes),
@@ -76,11 +77,15 @@ def opened(task: Resource, zone: tzinfo) -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskTimes:
-    """When a Task was opened, when its status last changed, and when somebody other than Throughline last changed it."""
+    """When a Task was opened, when its status last changed, and when somebody other than Throughline last changed it.
+
+    Of one that Throughline cancelled also since when its owner had accepted it.
+    """
 
     opened_at: datetime
     changed_at: datetime
     answered_at: datetime
+    accepted_at: datetime | None
 
 
 def times_of(task: Resource, zone: tzinfo) -> TaskTimes:
@@ -90,6 +95,7 @@ def times_of(task: Resource, zone: tzinfo) -> TaskTimes:
         opened_at=opened_at,
         changed_at=mark.status_since or opened_at,
         answered_at=mark.answered_at or opened_at,
+        accepted_at=mark.accepted_at,
     )
 
 

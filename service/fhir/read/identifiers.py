@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.domain.vocabulary import Cause, PathwayId, Reference, TaskId
 from service.fhir.references import relative_reference
@@ -31,9 +32,12 @@ class Named:
 
 
 _TIME = re.compile(r"~[1-9][0-9]*\Z")
+_REMEMBERED = 8192
+"""The same identifiers are read at every reconcile of a person."""
 _PARTS = {"enrolment": 3, "follow-up": 5, "escalation": 6, "rung": 7}
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def named(kind: str, text: str) -> Named:
     """Parse the identifier of an `enrolment`, `follow-up`, `escalation` or `rung`; NotOurs when it is not one."""
     parts = text.split("/")

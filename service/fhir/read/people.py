@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 from service.domain.evidence import Holder
@@ -27,6 +28,28 @@ MOST_MEANINGS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Acquaintance:
+    """What two resources say about a person in a role at any time; good for as long as these very two are read."""
+
+    role: Resource
+    practitioner: Resource
+    who: Reference | None
+    works_here: bool
+    """False when it is nobody, or somebody who has left."""
+    name: str
+    """Empty when neither resource says it."""
+    roles: frozenset[RoleId]
+
+
+Acquaintances = dict[Reference, Acquaintance]
+"""By PractitionerRole. The staff are the same for every person who is looked at: see flow's KeptDirectory."""
+MOST_ACQUAINTANCES = 10_000
+
+NOT_READ: Resource = MappingProxyType({})
+"""Stands for a Practitioner that was not among what was read."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Directory:
     """The Practitioners and PractitionerRoles among what was read, and what their codes mean here."""
 
@@ -38,6 +61,7 @@ class Directory:
     base: str
     notes: Notes = field(compare=False)
     meanings: Meanings = field(default_factory=dict, compare=False, repr=False)
+    acquaintances: Acquaintances = field(default_factory=dict, compare=False, repr=False)
 
     def holder(self, element: object, roles: Iterable[RoleId] = ()) -> Holder | None:
         """The person a Reference element points to, who holds these roles beside those of a PractitionerRole.
@@ -89,16 +113,35 @@ class Directory:
                 reference, "it is named on the record but could not be read, so it owns nothing yet"
             )
             return None
-        element = mapping(role.get("practitioner"))
-        practitioner = referred(element, self.base)
-        if practitioner is None or not self._works_here(practitioner) or not self._is_available(role):
+        known = self._acquaintance(reference, role)
+        if known.who is None or not known.works_here or not self._is_available(role):
             return None
-        name = self._name(practitioner) or text_of(element.get("display")) or said
         return Holder(
             reference=reference,
-            practitioner=practitioner,
-            display=name or reference,
-            roles=roles | self.matching(role.get("code")),
+            practitioner=known.who,
+            display=known.name or said or reference,
+            roles=roles | known.roles,
+        )
+
+    def _acquaintance(self, reference: Reference, role: Resource) -> Acquaintance:
+        known = self.acquaintances.get(reference)
+        if known is None or known.role is not role or known.practitioner is not self._practitioner(known.who):
+            known = self._become_acquainted(role)
+            if len(self.acquaintances) >= MOST_ACQUAINTANCES:
+                self.acquaintances.clear()
+            self.acquaintances[reference] = known
+        return known
+
+    def _become_acquainted(self, role: Resource) -> Acquaintance:
+        element = mapping(role.get("practitioner"))
+        who = referred(element, self.base)
+        return Acquaintance(
+            role=role,
+            practitioner=self._practitioner(who),
+            who=who,
+            works_here=who is not None and self._works_here(who),
+            name=(self._name(who) if who else "") or text_of(element.get("display")),
+            roles=self.matching(role.get("code")),
         )
 
     def _is_available(self, role: Resource) -> bool:
@@ -110,10 +153,13 @@ class Directory:
     def _works_here(self, practitioner: Reference) -> bool:
         if not practitioner.startswith("Practitioner/"):
             return False
-        return self.practitioners.get(practitioner, {}).get("active") is not False
+        return self._practitioner(practitioner).get("active") is not False
 
     def _name(self, practitioner: Reference) -> str:
-        return display_of(self.practitioners.get(practitioner, {}))
+        return display_of(self._practitioner(practitioner))
+
+    def _practitioner(self, reference: Reference | None) -> Resource:
+        return self.practitioners.get(reference, NOT_READ) if reference else NOT_READ
 
 
 def directory(
@@ -125,6 +171,7 @@ def directory(
     base: str,
     notes: Notes,
     meanings: Meanings | None = None,
+    acquaintances: Acquaintances | None = None,
 ) -> Directory:
     """The people among the resources."""
     known: dict[str, dict[Reference, Resource]] = {"Practitioner": {}, "PractitionerRole": {}}
@@ -141,6 +188,7 @@ def directory(
         base=base,
         notes=notes,
         meanings={} if meanings is None else meanings,
+        acquaintances={} if acquaintances is None else acquaintances,
     )
 
 

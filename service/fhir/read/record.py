@@ -23,6 +23,7 @@ from service.fhir.searches import people_of
 from service.fhir.times import parse_time
 from service.ports import Resource
 
+Roles = Mapping[Reference, frozenset[RoleId]]
 Seen = TypeVar("Seen", Enrolment, FollowUp, PlanSeen, ResponseSeen)
 
 
@@ -41,7 +42,8 @@ def read_person(
     """
     notes = Notes()
     unique = _newest(resources, catalogue)
-    patient = next((each for each in unique if reference_to(each) == person), {})
+    patients = (each for each in unique if each.get("resourceType") == "Patient")
+    patient = next((each for each in patients if reference_to(each) == person), {})
     people = directory(
         unique,
         matchers=catalogue.roles,
@@ -50,6 +52,7 @@ def read_person(
         base=catalogue.base_url,
         notes=notes,
         meanings=catalogue.meanings,
+        acquaintances=catalogue.acquaintances,
     )
     return _Reader(unique, person, patient, catalogue, people, now, notes).record(gone)
 
@@ -89,6 +92,7 @@ class _Reader:
             patient=self._patient,
             enrolments=enrolments,
         )
+        roles = _roles_of(roster)
         self._note_patient()
         return PersonRecord(
             person=self._person,
@@ -101,8 +105,8 @@ class _Reader:
                 notes=self._notes,
             ),
             enrolments=enrolments,
-            follow_ups=self._follow_ups(roster),
-            escalations=self._escalations(roster),
+            follow_ups=self._follow_ups(roles),
+            escalations=self._escalations(roles),
             roster=roster,
             deceased_at=self._deceased_at(),
             person_active=self._patient.get("active") is not False,
@@ -127,9 +131,7 @@ class _Reader:
 
         return tuple(self._read("CarePlan", systems.ENROLMENT, read))
 
-    def _follow_ups(self, roster: Roster) -> tuple[FollowUp, ...]:
-        roles = _roles_of(roster)
-
+    def _follow_ups(self, roles: Roles) -> tuple[FollowUp, ...]:
         def read(resource: Resource) -> FollowUp:
             return read_follow_up(
                 resource,
@@ -141,10 +143,9 @@ class _Reader:
 
         return tuple(self._read("Task", systems.FOLLOW_UP, read, only=lambda value: not is_rung(value)))
 
-    def _escalations(self, roster: Roster) -> tuple[EscalationSeen, ...]:
+    def _escalations(self, roles: Roles) -> tuple[EscalationSeen, ...]:
         zone, base = self._catalogue.zone, self._catalogue.base_url
         notices = frozenset(value for _, value, _ in self._own("Communication", systems.NOTICE))
-        roles = _roles_of(roster)
 
         def response(resource: Resource) -> ResponseSeen:
             return read_response(
@@ -242,12 +243,13 @@ def _is_newer(one: Resource, other: Resource, catalogue: Catalogue) -> bool:
     return updated is not None and (before is None or updated > before)
 
 
-def _roles_of(roster: Roster) -> Mapping[Reference, frozenset[RoleId]]:
+def _roles_of(roster: Roster) -> Roles:
     """What each person holds, under each reference they are known by."""
     accountable = (roster.accountable,) if roster.accountable else ()
     holders: list[Holder] = [*roster.explicit.values(), *roster.care_team, *roster.directory, *accountable]
     found: dict[Reference, frozenset[RoleId]] = {}
     for holder in holders:
         for reference in (holder.reference, holder.practitioner):
-            found[reference] = found.get(reference, frozenset()) | holder.roles
+            before = found.get(reference)
+            found[reference] = before | holder.roles if before else holder.roles
     return found

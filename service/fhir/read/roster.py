@@ -15,7 +15,7 @@ from service.domain.evidence import Holder, Roster
 from service.domain.vocabulary import RUNNING_PLAN, Reference, RoleId
 from service.fhir.read.elements import text_of
 from service.fhir.read.happened import happened
-from service.fhir.read.people import Directory, Meanings, RoleMatcher, merged
+from service.fhir.read.people import Acquaintances, Directory, Meanings, RoleMatcher, merged
 from service.fhir.references import codings, mapping, mappings, reference_to, referred
 from service.ports import Resource
 
@@ -44,6 +44,8 @@ class Catalogue:
     """The record server's base URL, for absolute references to itself."""
     meanings: Meanings = field(default_factory=dict, compare=False, repr=False)
     """What the role codes of the site were found to mean; the same for every person."""
+    acquaintances: Acquaintances = field(default_factory=dict, compare=False, repr=False)
+    """What the staff's resources say; the same for every person."""
 
 
 def read_roster(

@@ -140,9 +140,11 @@ def _variance(variance: Variance, context: Context) -> str:
 
 
 def _subject(variance: Variance, context: Context) -> str:
-    """The title of the gate, task or role concerned, else its id."""
-    titles = (context.gate_title, context.task_title, context.role_title)
-    return next(
-        (title(variance.subject) for title in titles if title(variance.subject) != variance.subject),
-        variance.subject,
-    )
+    """The title of the gate, task or role concerned, else its id; of several Tasks of one follow-up, which one."""
+    name, _, number = variance.subject.rpartition("/")
+    which = f" ({number})" if name and number != "1" else ""
+    subject = name or number
+    for title in (context.gate_title, context.task_title, context.role_title):
+        if title(subject) != subject:
+            return f"{title(subject)}{which}"
+    return variance.subject

@@ -42,9 +42,20 @@ def check_circles(source: Source, root: Node) -> None:
             continue
         told.update(passed for passed, _ in way)
         if way:
-            which = "it" if len(way) == 1 else "one of them"
-            source.report(way[0][1].place, "circular", _said(question, [passed for passed, _ in way]),
-                          f"let {which} rest on the record, or on what people do")  # fmt: skip
+            passed = [each for each, _ in way]
+            help_ = _instead(root, question, passed)
+            source.report(way[0][1].place, "circular", _said(question, passed), help_)
+
+
+def _instead(root: Node, question: Question, way: list[Question]) -> str:
+    if len(way) > 1:
+        return "let one of them rest on the record, or on what people do"
+    counts = question.state == TaskState.COMPLETED.value and any(
+        outline.text_of(task, "id") == question.name and (task.get("series") or task.get("again-while"))
+        for task in outline.tasks(root)
+    )
+    steps = "; for so many contacts write their steps, 'series: [7 days, 7 days]', for contacts without end 'series: {every: 7 days}'"
+    return "let it rest on the record, or on what people do" + (steps if counts else "")
 
 
 def _said(question: Question, way: list[Question]) -> str:
@@ -85,12 +96,12 @@ def _questions(root: Node) -> Iterator[tuple[Question, list[Node]]]:
 
 def _task_rows(task: Node) -> Iterator[tuple[str, list[Node]]]:
     """The rows that are looked at to say whether a follow-up has come to a state."""
-    done, series = outline.rows_of(task, "done-when"), task.get("series")
+    series = task.get("series")
     until = outline.rows_of(series, "until") if series else []
-    goes_on = [*outline.rows_of(task, "again-while"), *until]
-    yield TaskState.COMPLETED.value, done
-    yield TaskState.MISSED.value, [*done, *goes_on]
-    yield TaskState.SERIES_COMPLETED.value, until if series and series.get("every") else done
+    again, done = outline.rows_of(task, "again-while"), outline.rows_of(task, "done-when")
+    asked = outline.rows_of(task, "opens-when") if done and (series or again) else []
+    for state in (TaskState.COMPLETED, TaskState.MISSED, TaskState.SERIES_COMPLETED):
+        yield state.value, [*done, *again, *until, *asked]
 
 
 def _asked(root: Node, rows: Iterable[Node]) -> Iterator[tuple[Question, Node]]:

@@ -8,7 +8,7 @@ from service.pathways.checks import outline
 from service.pathways.scalars import shown
 from service.pathways.schema import SENDER
 from service.pathways.site_files import Shared
-from service.pathways.spelling import suggest
+from service.pathways.spelling import did_you_mean, suggest
 from service.pathways.yaml_source import Source
 from service.pathways.yaml_tree import Node
 
@@ -165,8 +165,9 @@ def _check_value_sets(source: Source, root: Node, shared: Shared) -> None:
             source.report(node.place, "broken-value-set", f"value set {shown(node.text)} has errors in its own file",
                           f"correct valuesets/{node.text} first")  # fmt: skip
         elif node.text is not None and node.text not in known:
+            meant = did_you_mean(node.text, known)
             source.report(node.place, "unknown-value-set", f"value set {shown(node.text)} is not defined",
-                          suggest(node.text, known, "value sets"))  # fmt: skip
+                          f"{f'{meant} Else ' if meant else ''}write it: valuesets/{node.text}.json")  # fmt: skip
 
 
 def check_duplicates(source: Source, root: Node) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from service.domain.enrolment import Variance
 from service.domain.intents import Decision
-from service.domain.vocabulary import FieldId, FollowUpStatus, GateId, Reference
-from tests.fhir.decisions import SAM, a_change, a_first_decision, a_pathway, an_enrolment, an_opening
+from service.domain.vocabulary import FieldId, FollowUpStatus, GateId, Reference, VarianceKind
+from tests.fhir.decisions import (
+    DISCHARGED,
+    SAM,
+    a_change,
+    a_first_decision,
+    a_pathway,
+    an_enrolment,
+    an_opening,
+)
 from tests.fhir.r4 import check_r4, words
 from tests.fhir.render.stories import (
     all_done,
@@ -74,6 +85,17 @@ def test_a_follow_up_says_what_to_record_by_title():
     assert "please record: Contact attempts" in text
     assert "Accept by: Mon 9 Mar 2026, 12:00 MDT" in text
     assert "contact-attempts" not in text
+
+
+def test_a_departure_says_which_of_several_tasks_of_one_follow_up_it_is_about():
+    late = Variance(
+        kind=VarianceKind.COMPLETED_LATE, subject="contact-person/1", at=DISCHARGED, reason="late"
+    )
+    variances = (late, replace(late, subject="contact-person/3"), replace(late, subject="Encounter/1"))
+    plan = writes_of(a_first_decision(enrolment=an_enrolment(variances=variances)), discharged())[0].resource
+
+    told = [line.partition(" – ")[0] for line in words(plan).splitlines() if "after its time" in line]
+    assert told == ["Reach the person", "Reach the person (3)", "Encounter/1"]
 
 
 def test_an_ended_pathway_says_so_and_lists_nothing_open():

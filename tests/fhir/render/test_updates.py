@@ -306,3 +306,29 @@ def test_asking_another_owner_starts_the_status_anew():
     shelf.by_reference[TASK] = changed(a_change(owner=SAM, status=FollowUpStatus.REQUESTED), shelf)
 
     assert shelf.read().follow_ups[0].changed_at == LATER
+
+
+@pytest.mark.parametrize("moved_since", [False, True])
+def test_closing_what_its_owner_had_accepted_keeps_since_when(moved_since):
+    shelf, accepted = enrolled(), "2026-03-06T18:00:00-07:00"
+    shelf.by_reference[TASK] = a_task_answer(shelf.by_reference[TASK], status="accepted", at=accepted)
+    closing = a_change(status=FollowUpStatus.CANCELLED, because="the pathway ended: Stable")
+
+    shelf.by_reference[TASK] = changed(closing, shelf)
+    if moved_since:
+        shelf.by_reference[TASK] = changed(closing, shelf)
+    follow_up = shelf.read().follow_ups[0]
+
+    assert follow_up.accepted_at is not None
+    assert (follow_up.status, follow_up.accepted_at.isoformat()) == ("cancelled", accepted)
+    assert follow_up.changed_at == LATER
+
+
+@pytest.mark.parametrize("status", ["requested", "rejected"])
+def test_closing_what_nobody_had_accepted_says_nothing_of_the_kind(status):
+    shelf = enrolled()
+    shelf.by_reference[TASK] = {**shelf.by_reference[TASK], "status": status}
+
+    shelf.by_reference[TASK] = changed(a_change(status=FollowUpStatus.CANCELLED), shelf)
+
+    assert shelf.read().follow_ups[0].accepted_at is None
