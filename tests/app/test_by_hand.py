@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -43,15 +45,25 @@ def site(sandbox, valkey, tmp_path) -> Site:
     return Site(sandbox, valkey, f"{tmp_path.name}:", tmp_path / "clock")
 
 
-@pytest.fixture(scope="module")
-def person(sandbox) -> Iterator[str]:
+@contextmanager
+def writing(sandbox) -> Iterator[Any]:
+    """Writes a resource into the sandbox: a new one, or with an id the next version of one."""
     with FhirClient(sandbox.base_url) as client:
         record = HttpFhirRecord(client, Capabilities())
 
-        def write(resource):
+        def write(resource, reference=None):
             body = {k: v for k, v in resource.items() if k not in {"id", "meta"}}
-            return record.create(Write(resource=body, full_url="urn:uuid:by-hand")).reference
+            if reference is None:
+                return record.create(Write(resource=body, full_url="urn:uuid:by-hand")).reference
+            named = body | {"id": reference.partition("/")[2]}
+            return record.update(Write(resource=named, full_url=reference)).reference
 
+        yield write
+
+
+@pytest.fixture(scope="module")
+def person(sandbox) -> Iterator[str]:
+    with writing(sandbox) as write:
         doctor = write({"resourceType": "Practitioner", "name": [{"family": "Testerly"}]})
         patient = write(a_patient(generalPractitioner=[{"reference": doctor}]))
         about = {"reference": patient}
@@ -69,6 +81,21 @@ def test_one_person_is_looked_at_and_the_second_look_writes_nothing(site, person
     assert first["enrolments"] == second["enrolments"]
     shown = site.run("reconcile", "--person", person)
     assert (shown.exit_code, "0 resources written; due next: " in shown.stdout) == (0, True)
+
+
+def test_looking_at_whom_a_stay_is_about_by_now_brings_its_work_to_them(site, sandbox):
+    with writing(sandbox) as write:
+        doctor = write({"resourceType": "Practitioner", "name": [{"family": "Testerly"}]})
+        wrong, right = (write(a_patient(generalPractitioner=[{"reference": doctor}])) for _ in range(2))
+        stay = an_encounter(subject={"reference": wrong})
+        began = write(stay)
+        why = write(a_condition(subject={"reference": wrong}, encounter={"reference": began}))
+        first = site.json("reconcile", "--person", wrong)
+        write(stay | {"subject": {"reference": right}}, began)
+        write(a_condition(subject={"reference": right}, encounter={"reference": began}), why)
+
+    assert site.json("reconcile", "--person", right)["enrolments"] == first["enrolments"] != {}
+    assert site.json("reconcile", "--person", wrong)["enrolments"] == {}
 
 
 def test_a_person_whom_the_server_does_not_have_is_not_found(site):
