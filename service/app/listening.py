@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
 
 
 class CannotListen(Exception):
@@ -19,6 +20,16 @@ def check_address(host: str, port: int, *, option: str = "") -> None:
             probe.bind((host, port))
     except OSError as failure:
         raise CannotListen(_why(failure, host, port, option)) from None
+
+
+def first_free(host: str, port: int, *, tries: int = 20) -> int:
+    """The first port from `port` on at which we may listen; CannotListen about `port` when none of so many is free."""
+    for each in range(port, port + tries):
+        with suppress(CannotListen):
+            check_address(host, each)
+            return each
+    check_address(host, port)
+    return port
 
 
 def _why(failure: OSError, host: str, port: int, option: str) -> str:

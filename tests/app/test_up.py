@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.app.listening import CannotListen, check_address
+from service.app.listening import CannotListen, check_address, first_free
 from service.app.orderly_end import ENDING, orderly_end, wait_for_interrupt
 from service.app.settings import load_settings
 from service.app.state_folder import StateFolderProblem, held, write_settings
@@ -153,6 +153,15 @@ def test_a_port_that_is_taken_is_told_apart_from_one_that_is_free():
         f"Port {port} on 127.0.0.1 is taken by another program. Choose another one, e.g. --port {port + 1}."
     )
     check_address("127.0.0.1", port)
+
+
+def test_where_no_port_is_asked_for_the_next_that_is_free_will_do():
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        assert first_free("127.0.0.1", port) > port
+        with pytest.raises(CannotListen, match=f"Port {port} "):
+            first_free("127.0.0.1", port, tries=1)
+    assert first_free("127.0.0.1", port) == port
 
 
 def test_a_state_folder_is_for_one_run_at_a_time_and_free_again_afterwards(tmp_path):

@@ -12,6 +12,7 @@ from tests.collector import collecting
 from tests.helm.gatekeeper import gate
 from tests.helm.kubelet import fetched
 from tests.processes import eventually
+from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +20,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def authority(tmp_path):
     return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def hospital(tmp_path):
+    """A record of its own, for doctor judges all that stands in one."""
+    server = Sandbox(data_dir=tmp_path / "hospital").start()
+    yield server
+    server.stop()
 
 
 def smart(gatekeeper):
@@ -38,7 +47,7 @@ def smart(gatekeeper):
 
 
 def test_web_publishes_the_keys_the_worker_gets_in_with_one_and_doctor_says_so(
-    installation, sandbox, authority
+    installation, hospital, authority
 ):
     certificate, key = authority.issue("throughline")
     held = {
@@ -46,7 +55,7 @@ def test_web_publishes_the_keys_the_worker_gets_in_with_one_and_doctor_says_so(
         "fhir-tls": {"tls.crt": certificate.read_text(), "tls.key": key.read_text()},
         "authorities": {"ca.crt": authority.ca.read_text()},
     }
-    with gate(sandbox.base_url, authority) as gatekeeper, collecting() as collector:
+    with gate(hospital.base_url, authority) as gatekeeper, collecting() as collector:
         values = {"fhir": smart(gatekeeper), "held": held, "publicUrl": "", "accountablePractitioner": ""}
         values["traces"] = {"endpoint": f"{collector.address}/v1/traces"}
         [web] = installation("web", **values)

@@ -103,14 +103,19 @@ def demo(
         bool,
         typer.Option("--once", help="End by itself; status 0 only if the record ends as the story says."),
     ] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web process.")] = 8080,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port of the web process.", show_default="8080, or the next that is free"
+        ),
+    ] = None,
     state_dir: Annotated[
         Path, typer.Option("--state-dir", help="Where servers and logs are kept; cleared at each start.")
     ] = Path(".demo"),
 ) -> None:
     """Show the whole arc on a real FHIR server: discharge, owned follow-ups, silence, escalation.
 
-    Three synthetic people, embedded servers on loopback, and a clock that runs quickly. Needs the extras
+    Four synthetic people, embedded servers on loopback, and a clock that runs quickly. Needs the extras
     `embedded` and `sandbox`, which `make setup` installs.
 
     Example: throughline demo

@@ -21,7 +21,7 @@ from service.app.settings import FILE_VARIABLE
 from service.app.state_folder import SETTINGS
 
 
-def show(console: Console, state_dir: Path, *, port: int, once: bool) -> Exit:
+def show(console: Console, state_dir: Path, *, port: int | None, once: bool) -> Exit:
     """Play the story; OK only if the record then holds exactly what the story says.
 
     Whatever happens, Ctrl-C included, every process that was started is stopped before this returns or raises.

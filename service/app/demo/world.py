@@ -20,13 +20,15 @@ from service.app.demo.failing import StoryFailed
 from service.app.demo.folder import demo_folder
 from service.app.demo.hospital import Hospital
 from service.app.demo.staff import StaffRoom
-from service.app.listening import check_address
+from service.app.listening import check_address, first_free
 from service.app.settings import Settings, load_settings
 from service.app.up import Installation, bring_up, child_settings
 from service.app.wiring import Queue, open_queue
 from service.ports import Capabilities, InboxUnavailable
 
 ZONE = "America/Denver"
+LOOPBACK = "127.0.0.1"
+USUAL_PORT = 8080
 QUIET_FOR = 0.6
 """Seconds without anything to do that count as finished: notifications are on their way for a moment."""
 SETTLES_WITHIN = 120.0
@@ -77,14 +79,17 @@ class World:
 
 
 @contextmanager
-def open_world(state_dir: Path, told: Callable[[str], None], *, port: int) -> Iterator[World]:
+def open_world(state_dir: Path, told: Callable[[str], None], *, port: int | None) -> Iterator[World]:
     """Start everything from nothing; stop everything at the end, however it comes.
+
+    `port`: of the web process; None: the usual one, or the next that is free. CannotListen when it is taken.
 
     What an earlier demonstration left in `state_dir` is removed. StateFolderProblem when something else is there.
     """
     with ExitStack() as stack:
         folder = stack.enter_context(demo_folder(state_dir))
-        check_address("127.0.0.1", port)
+        port = first_free(LOOPBACK, USUAL_PORT) if port is None else port
+        check_address(LOOPBACK, port)
         told("Starting the sandbox FHIR server (sekmet-fhir) …")
         fhir = stack.enter_context(EmbeddedFhirServer(folder / "fhir"))
         told("Starting the embedded Redis server (Valkey) …")
@@ -126,7 +131,7 @@ def _settings(fhir_url: str, redis_url: str, clock_file: Path, port: int) -> Set
         clock_file=clock_file,
         timezone=ZONE,
         port=port,
-        public_url=f"http://127.0.0.1:{port}",
+        public_url=f"http://{LOOPBACK}:{port}",
         lease_seconds=5,
         catch_up_seconds=5,
         canary_seconds=0,  # its time would run as fast as the story
