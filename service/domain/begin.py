@@ -71,7 +71,9 @@ def candidates(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterato
 
 def _found(pathway: Pathway, record: PersonRecord, now: datetime) -> Iterator[Candidate]:
     grouped = record.facts_by_kind
-    for start in pathway.starts:
+    for start, kinds in zip(pathway.starts, pathway.start_kinds, strict=True):
+        if kinds.isdisjoint(grouped):
+            continue
         if start.condition is None:
             yield from _by_rule(pathway, start, record, now)
             continue

@@ -243,6 +243,13 @@ class Pathway:
         """Some stage may be entered again."""
         return any(stage.repeats for stage in self.stages)
 
+    @cached_property
+    def start_kinds(self) -> tuple[frozenset[str], ...]:
+        """Of each start, the resource types without any of which nothing begins by it."""
+        return tuple(
+            frozenset(condition.kind for condition in begin_by(self, start)) for start in self.starts
+        )
+
 
 def begin_by(pathway: Pathway, start: Start) -> Iterator[Condition]:
     """What a change must fulfil for a start to be looked at: its own condition, or each of those that its rule is made of."""
