@@ -265,15 +265,15 @@ def certificates(tmp_path_factory) -> Path:
 
 
 def client_tls(folder: Path, *, shows_certificate: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context = ssl.create_default_context(cafile=folder / "ca.crt")
     if shows_certificate:
-        context.load_cert_chain(folder / "client.pem", folder / "client.key")
+        context.load_cert_chain(folder / "client.crt", folder / "client.key")
     return context
 
 
 def server_tls(folder: Path, *, asks: bool) -> ssl.SSLContext:
     return ServerTls(
-        folder / "server.pem", folder / "server.key", folder / "ca.pem" if asks else None
+        folder / "server.crt", folder / "server.key", folder / "ca.crt" if asks else None
     ).context
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.adapters.mllp_tls import ServerTls
-from tests.adapters.authority import Authority
+from tests.certificates import Authority
 
 
 def test_a_renewed_certificate_is_taken_once_and_half_of_one_is_not(tmp_path):

@@ -14,7 +14,8 @@ from service.app.record_access import record_access
 from service.app.settings import load_settings
 from service.app.wiring import open_record
 from service.ports import RecordUnavailable, Search
-from tests.adapters.authority import Authority, tls_server
+from tests.adapters.tls_server import tls_server
+from tests.certificates import Authority
 
 ANYTHING = Search(kind="Task", params=())
 

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from service.app.certificates import CertificateMetrics, first_end, mllp_certificates, record_certificates
 from service.app.settings import load_settings
-from tests.adapters.authority import Authority
+from tests.certificates import Authority
 
 
 def shown(registry, name):

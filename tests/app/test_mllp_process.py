@@ -209,8 +209,8 @@ def test_over_a_real_line_each_certificate_speaks_for_its_own_sender_only(tmp_pa
     door = Door(senders=[replace(SENDERS[0], certificates=frozenset({"DNS:engine.example"}))])
 
     async def says(server: MllpServer, who: str) -> str:
-        tls = ssl.create_default_context(cafile=folder / "ca.pem")
-        tls.load_cert_chain(folder / f"{who}.pem", folder / f"{who}.key")
+        tls = ssl.create_default_context(cafile=folder / "ca.crt")
+        tls.load_cert_chain(folder / f"{who}.crt", folder / f"{who}.key")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=tls)
         writer.write(framed(an_adt()))
         answer = await reader.readuntil(b"\x1c\r")
@@ -219,7 +219,7 @@ def test_over_a_real_line_each_certificate_speaks_for_its_own_sender_only(tmp_pa
 
     async def story() -> list[str]:
         server = MllpServer(door.door.answer, Bounds())
-        tls = ServerTls(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+        tls = ServerTls(folder / "server.crt", folder / "server.key", folder / "ca.crt")
         await server.start("127.0.0.1", 0, tls.context)
         async with asyncio.timeout(PATIENCE):
             found = [await says(server, who) for who in ("clinic", "engine")]

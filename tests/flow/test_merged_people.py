@@ -6,12 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from service.adapters.memory_record import Faults
 from service.domain.vocabulary import Reference
 from service.fhir import systems
-from service.ports import Capabilities, RecordUnavailable
+from service.ports import Capabilities
 from tests.fhir.r4 import check_r4
-from tests.flow.two_records import NEW, NEWEST, OLD, Hospital, loaded_library
+from tests.flow.two_records import NEW, NEWEST, OLD, Hospital, cut_off, loaded_library
 
 
 @pytest.fixture(scope="module")
@@ -206,19 +205,8 @@ def test_a_worker_cut_off_at_any_write_leaves_a_move_that_the_next_one_finishes(
         return found
 
     whole = begun()
-    start = whole.record.writes
     whole.settles(OLD)
-    for number in range(start + 1, whole.record.writes + 1):
-
-        def dies(n, number=number):
-            if n == number:
-                raise RecordUnavailable("The test cut the connection.")
-
-        hospital = begun()
-        hospital.record.faults = Faults(**{moment: dies})
-        with pytest.raises(RecordUnavailable):
-            hospital.settles(OLD)
-        hospital.record.faults = Faults()
+    for hospital in cut_off(begun, OLD, moment):
         hospital.settles(OLD)
         assert hospital.whose() == {NEW}
         assert sorted(hospital.told()) == sorted(whole.told())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from service.adapters.memory_record import Faults
 from service.domain.vocabulary import Reference
 from service.fhir import systems
-from service.ports import Capabilities, RecordRefused, RecordUnavailable
+from service.ports import Capabilities, RecordRefused
 from tests.fhir.r4 import check_r4
-from tests.flow.two_records import NEW, NEWEST, OLD, Hospital, loaded_library
+from tests.flow.two_records import NEW, NEWEST, OLD, Hospital, cut_off, loaded_library
 
 STAY = "Encounter/stay"
 BACK = "what began this is about Patient/old by now, not about Patient/new: they are two people"
@@ -250,19 +249,8 @@ def test_a_worker_cut_off_at_any_write_leaves_a_return_that_the_next_one_finishe
         return found
 
     whole = begun()
-    start = whole.record.writes
     whole.settles(woken)
-    for number in range(start + 1, whole.record.writes + 1):
-
-        def dies(n, number=number):
-            if n == number:
-                raise RecordUnavailable("The test cut the connection.")
-
-        hospital = begun()
-        hospital.record.faults = Faults(**{moment: dies})
-        with pytest.raises(RecordUnavailable):
-            hospital.settles(woken)
-        hospital.record.faults = Faults()
+    for hospital in cut_off(begun, woken, moment):
         hospital.settles(OLD, NEW)
         assert hospital.whose() == {OLD}
         assert sorted(hospital.told("returned")) == sorted(whole.told("returned"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from service.adapters.memory_record import InMemoryRecord
+import pytest
+
+from service.adapters.memory_record import Faults, InMemoryRecord
 from service.app.practice import practice_of, role_codes
 from service.domain.vocabulary import Reference
 from service.fhir import systems
@@ -15,6 +18,7 @@ from service.fhir.references import identifier_values
 from service.flow.directory import KeptDirectory
 from service.flow.reconcile import Reconciled, reconcile
 from service.pathways.library import Library, load_library
+from service.ports import RecordUnavailable
 from tests.fakes import ManualClock
 
 MAPPINGS = Path(__file__).parents[1] / "app" / "mappings"
@@ -25,6 +29,25 @@ ROLE = "https://throughline.example/fhir/CodeSystem/role"
 
 def loaded_library() -> Library:
     return load_library(MAPPINGS, StrictPathCompiler(zone=DENVER), today=date(2026, 3, 6))
+
+
+def cut_off(begun: Callable[[], Hospital], looked_at: Reference, moment: str) -> Iterator[Hospital]:
+    """A hospital for each write of a look at that person, in which the worker was cut off `moment` (before, after) it."""
+    whole = begun()
+    start = whole.record.writes
+    whole.settles(looked_at)
+    for number in range(start + 1, whole.record.writes + 1):
+
+        def dies(n: int, number: int = number) -> None:
+            if n == number:
+                raise RecordUnavailable("The test cut the connection.")
+
+        hospital = begun()
+        hospital.record.faults = Faults(**{moment: dies})
+        with pytest.raises(RecordUnavailable):
+            hospital.settles(looked_at)
+        hospital.record.faults = Faults()
+        yield hospital
 
 
 class Hospital:

@@ -6,8 +6,6 @@ Tokens are issued at /token to whoever signs with a key that our own web process
 from __future__ import annotations
 
 import json
-import ssl
-import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +16,8 @@ from urllib.parse import parse_qs
 import httpx
 import jwt
 
-from tests.adapters.authority import Authority
+from tests.adapters.tls_server import behind_tls
+from tests.certificates import Authority
 from tests.processes import PATIENCE
 
 TOKEN = "issued-by-the-gatekeeper"
@@ -105,17 +104,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def gate(record: str, authority: Authority) -> Iterator[Gatekeeper]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*authority.issue("record", into="gate"))
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(authority.ca)
     server = Gatekeeper(record)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with behind_tls(server, authority, asks_who=True):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from service.adapters.fhir.signing import new_key
-from tests.adapters.authority import Authority
+from tests.certificates import Authority
 from tests.collector import collecting
 from tests.helm.gatekeeper import gate
 from tests.helm.kubelet import fetched

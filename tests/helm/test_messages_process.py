@@ -14,7 +14,7 @@ from service.adapters.embedded import EmbeddedRedis
 from service.adapters.mllp_frames import framed
 from service.adapters.redis_connection import Keys, connect
 from service.adapters.redis_inbox import RedisInbox
-from tests.adapters.authority import Authority
+from tests.certificates import Authority
 from tests.helm.chart import environment
 from tests.messages import an_adt
 from tests.processes import PATIENCE, eventually, free_port
