@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class ServerTls:
@@ -12,7 +15,7 @@ class ServerTls:
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:
         """With `client_ca` only clients whose certificate it signed. OSError or ssl.SSLError for bad files."""
         self._certificate, self._key = certificate, key
-        self._loaded = self._stamps()
+        self._loaded = self._refused = self._stamps()
         self.context = self._read()
         if client_ca is not None:
             self.context.load_verify_locations(client_ca)
@@ -26,8 +29,13 @@ class ServerTls:
         try:
             self._read()  # tried first: a context that has taken a certificate without its key would be of no use
             self.context.load_cert_chain(self._certificate, self._key)
-        except (OSError, ssl.SSLError):
-            return False  # half-written, for instance: looked at again
+        except (OSError, ssl.SSLError) as problem:
+            if now != self._refused:  # half-written, for instance: looked at again, and told once
+                log.warning(
+                    "a renewed certificate cannot be used (%s); the former is shown", type(problem).__name__
+                )
+            self._refused = now
+            return False
         self._loaded = now
         return True
 

@@ -22,3 +22,14 @@ def test_a_renewed_certificate_is_taken_once_and_half_of_one_is_not(tmp_path):
     key.write_bytes(other_key.read_bytes())
     assert tls.refresh()
     assert not tls.refresh()
+
+
+def test_a_renewed_certificate_that_cannot_be_used_is_told_once(tmp_path, caplog):
+    certificate, key = Authority(tmp_path).issue("mllp", into="server")
+    tls = ServerTls(certificate, key)
+
+    certificate.write_text("no certificate")
+    assert [tls.refresh(), tls.refresh()] == [False, False]
+
+    [told] = caplog.messages
+    assert told == "a renewed certificate cannot be used (SSLError); the former is shown"
